@@ -1,0 +1,145 @@
+"""Micro-batches: padded sequences and the targets that point into them.
+
+Owns the tensors that enter the network, padding, and cutting a step's rows by padded tokens.
+Does not know what a label means: a kind of task builds its own `Target` (``tasks/``).
+
+Shapes: ``S`` sequences, ``L`` tokens of the longest, ``M`` vectors a target names, ``C`` outputs of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_transformers.text.encoding import Features
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which vectors of a micro-batch a task reads, and their labels.
+
+    Attributes:
+        sequences: ``[M]`` int64, index of the sequence that holds each vector.
+        positions: ``[M]`` int64, its token position; ``None`` where a head reads the pooled sequence.
+        labels: ``[M]`` int64 or ``[M, C]`` float32, NaN where a cell has no label; ``None`` in prediction.
+        num_items: what the task's loss is averaged over (rows, cells or words); 0 in prediction.
+        num_rows: labelled rows; 0 in prediction.
+    """
+
+    sequences: Tensor
+    positions: Tensor | None = None
+    labels: Tensor | None = None
+    num_items: int = 0
+    num_rows: int = 0
+
+    def to(self, device: torch.device) -> Target:
+        """Return the target on another device."""
+        return replace(
+            self,
+            sequences=self.sequences.to(device),
+            positions=None if self.positions is None else self.positions.to(device),
+            labels=None if self.labels is None else self.labels.to(device),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """The sequences that go through one process's encoder at once, and the targets on them.
+
+    Attributes:
+        input_ids: ``[S, L]`` int64, padded.
+        attention_mask: ``[S, L]`` int64, 1 on real tokens.
+        token_type_ids: ``[S, L]`` int64, or ``None`` where the encoder has no token types.
+        targets: by task name; a task without a labelled row here is absent.
+        rows: the (dataset, row) pairs that the sequences come from.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    rows: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def num_tokens(self) -> int:
+        """Real (unpadded) tokens."""
+        return int(self.attention_mask.sum())
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """Return the micro-batch on another device."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            attention_mask=self.attention_mask.to(device),
+            token_type_ids=None if self.token_type_ids is None else self.token_type_ids.to(device),
+            targets={name: target.to(device) for name, target in self.targets.items()},
+        )
+
+
+def pad(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Stack sequences of unequal length into ``[S, L]`` int64, padded with a value on the right."""
+    lengths = np.fromiter((len(sequence) for sequence in sequences), dtype=np.int64, count=len(sequences))
+    filled = np.arange(lengths.max(initial=0)) < lengths[:, None]
+    out = np.full(filled.shape, value, dtype=np.int64)
+    out[filled] = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
+    return torch.from_numpy(out)
+
+
+def collate(
+    features: Sequence[Features],
+    *,
+    pad_id: int,
+    targets: Mapping[str, Target] | None = None,
+    rows: Sequence[tuple[str, int]] = (),
+) -> MicroBatch:
+    """Pad the sequences of some rows into one micro-batch.
+
+    Args:
+        features: the rows; the sequences of a row stay together, in order.
+        pad_id: the tokenizer's padding token.
+        targets: what the heads read, built against the same order of sequences.
+        rows: (dataset, row) of each of ``features``.
+    """
+    ids = [sequence for row in features for sequence in row.input_ids]
+    types = [sequence for row in features for sequence in row.token_type_ids]
+    return MicroBatch(
+        input_ids=pad(ids, pad_id),
+        attention_mask=pad([[1] * len(sequence) for sequence in ids], 0),
+        token_type_ids=pad(types, 0) if types else None,
+        targets=targets or {},
+        rows=tuple(rows),
+    )
+
+
+def cut(
+    lengths: Sequence[int], *, num_sequences: Sequence[int], max_tokens: int, min_parts: int = 1
+) -> list[list[int]]:
+    """Cut rows into micro-batches of at most ``max_tokens`` padded tokens, rows of similar length together.
+
+    Args:
+        lengths: tokens of the longest sequence of each row.
+        num_sequences: sequences of each row, which are never separated.
+        max_tokens: bound on sequences × longest length; a row that alone exceeds it is a part of its own.
+        min_parts: make at least this many parts (one per process) while rows last.
+
+    Returns:
+        Row indices of each part: every row once, sorted by length.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+    parts: list[list[int]] = []
+    sequences = 0
+    for row in order:
+        sequences += num_sequences[row]
+        if not parts or sequences * lengths[row] > max_tokens:
+            parts.append([])
+            sequences = num_sequences[row]
+        parts[-1].append(row)
+    while len(parts) < min(min_parts, len(lengths)):
+        largest = max(range(len(parts)), key=lambda part: (len(parts[part]) > 1, len(parts[part])))
+        half = len(parts[largest]) // 2
+        parts[largest : largest + 1] = [parts[largest][:half], parts[largest][half:]]
+    return parts

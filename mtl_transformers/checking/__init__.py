@@ -1,0 +1,1 @@
+"""What a config and its data look like before training."""

@@ -1,0 +1,1 @@
+"""Tables: loading, splitting, filtering, preparing."""

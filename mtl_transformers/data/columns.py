@@ -1,0 +1,30 @@
+"""Reads columns of a table in bounded memory.
+
+Owns the error of a missing column. Does not know what a column means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import datasets
+import pyarrow as pa
+
+from mtl_transformers.errors import DataError, nearest
+
+_BATCH_ROWS = 10_000
+
+
+def require_columns(table: datasets.Dataset, columns: Sequence[str], *, where: str) -> None:
+    """Raise DataError for a column that a table does not have; ``where`` names dataset and split."""
+    for column in columns:
+        if column not in table.column_names:
+            raise DataError(
+                f"{where} has the columns {', '.join(table.column_names)} "
+                f"and no {column!r}{nearest(column, table.column_names)}"
+            )
+
+
+def column_batches(table: datasets.Dataset, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a table in order, in Arrow, some thousand rows at a time."""
+    yield from table.select_columns(list(columns)).with_format("arrow").iter(batch_size=_BATCH_ROWS)

@@ -1,0 +1,216 @@
+"""What each file format needs from its `datasets` builder.
+
+Owns the formats that ``data.<name>.path`` may name, their options and our defaults for them, and three
+repairs: CSV columns are typed by all of their rows, JSON columns by all of their files, and CoNLL-U keeps
+syntactic words only. Does not resolve paths and decides nothing about splits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import datasets
+import pandas as pd  # type: ignore[import-untyped]  # datasets brings pandas, and nobody its stubs
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+from datasets.packaged_modules.csv.csv import CsvConfig
+
+from mtl_transformers.errors import ConfigError, DataError, nearest
+
+CONLLU_COLUMNS = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
+"""The ten columns of CoNLL-U (https://universaldependencies.org/format.html)."""
+
+_JSON_BLOCK_BYTES = 10 << 20
+_WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 holds; 007 is text, and so is a longer number
+_NUMBER = r"^[+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_NOT_OPTIONS = {
+    "name",
+    "version",
+    "data_dir",
+    "data_files",
+    "description",
+}  # other keys of the section say these
+_NOT_IN_YAML = {"features", "converters", "fragment_scan_options"}  # objects and functions
+_CSV_TYPES = {"decimal", "thousands", "true_values", "false_values", "date_format", "float_precision"}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A builder of `datasets`, with options that hold unless the user gives others, and fixed ones."""
+
+    builder: str
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    fixed: Mapping[str, object] = field(default_factory=dict)
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format("csv", defaults={"keep_default_na": False, "na_values": [""]}),  # 'None' may be a label
+    "json": Format("json", defaults={"on_mixed_types": None}, fixed={"parse_agent_traces": False}),
+    "parquet": Format("parquet"),
+    "arrow": Format("arrow"),
+    "text": Format("text"),
+    "conll": Format("conll"),
+    "conllu": Format("conll", fixed={"column_names": CONLLU_COLUMNS, "delimiter": "\t", "comment_prefix": "#"}),
+}
+
+
+def builder_options(path: str, options: Mapping[str, object], *, dataset: str) -> dict[str, object]:
+    """Return the options for a format's builder: the user's, checked, over our defaults.
+
+    Raises:
+        ConfigError: an option that the builder does not have, or ``conll`` without its columns.
+    """
+    form = FORMATS[path]
+    module = importlib.import_module(f"datasets.packaged_modules.{form.builder}.{form.builder}")
+    config: type[datasets.BuilderConfig] = getattr(module, f"{form.builder.capitalize()}Config")
+    check_options(config, options, refused=form.fixed, dataset=dataset, path=path)
+    if path == "conll" and "column_names" not in options:
+        raise ConfigError(
+            f"data.{dataset}.options.column_names: conll files need the names of their columns, words first, "
+            "as {column_names: [tokens, tags]}; without them every tag would be lost"
+        )
+    return {**form.defaults, **options, **form.fixed}
+
+
+def check_options(
+    config: type[datasets.BuilderConfig],
+    options: Mapping[str, object],
+    *,
+    refused: Iterable[str] = (),
+    dataset: str,
+    path: str,
+) -> None:
+    """Raise ConfigError for an option that is no field of a builder's configuration."""
+    fields = {entry.name for entry in dataclasses.fields(config)} - _NOT_OPTIONS - _NOT_IN_YAML - set(refused)
+    for name in options:
+        if name == "streaming":
+            raise ConfigError(
+                f"data.{dataset}.options.streaming: streaming datasets are refused, because the plan reads "
+                "rows by their number. Remove the option; rows stay on disk and are memory-mapped"
+            )
+        if name not in fields:
+            raise ConfigError(
+                f"data.{dataset}.options.{name}: {path} has the options {', '.join(sorted(fields))} "
+                f"and not this one{nearest(name, fields)}"
+            )
+
+
+def csv_as_text(
+    files: Mapping[str, Sequence[str]], options: Mapping[str, object], *, dataset: str
+) -> dict[str, object]:
+    """Return options that read every column of some CSV files as text, for `typed_by_all_rows` to type.
+
+    Left to itself the builder types a column by 10,000 rows at a time: it fails, or turns ``1`` into ``1.0``,
+    where a column has holes, and reads ``007`` as 7. Options that tell how values are written are left to it.
+
+    Raises:
+        DataError: files of unequal columns.
+    """
+    if _CSV_TYPES & options.keys():
+        return dict(options)
+    headers = {file: csv_columns(file, options) for paths in files.values() for file in paths}
+    (first, columns), *others = headers.items()
+    for file, names in others:
+        if set(names) != set(columns):
+            raise DataError(
+                f"dataset {dataset!r}: {file} has the columns {', '.join(names)}, but {first} has "
+                f"{', '.join(columns)}. All files of a dataset need the same columns"
+            )
+    features = datasets.Features({name: datasets.Value("string") for name in columns})
+    unnamed = options.get("header", "infer") is None and not options.keys() & {"names", "column_names"}
+    return {**options, "features": features, **({"column_names": columns} if unnamed else {})}
+
+
+def csv_columns(file: str, options: Mapping[str, object]) -> list[str]:
+    """Return the column names of one CSV file, read as the builder reads it."""
+    reading = CsvConfig(**options).pd_read_csv_kwargs
+    return [str(name) for name in pd.read_csv(file, **{**reading, "nrows": 0, "chunksize": None}).columns]
+
+
+def typed_by_all_rows(tables: Mapping[str, datasets.Dataset]) -> dict[str, datasets.Dataset]:
+    """Cast text columns that hold only whole numbers, or only numbers, in all splits; nulls are no values."""
+    features = next(iter(tables.values())).features.copy()
+    for name in features:
+        columns = [table.data.column(name) for table in tables.values()]
+        if all(column.null_count == len(column) for column in columns):
+            continue
+        for pattern, dtype in ((_WHOLE, "int64"), (_NUMBER, "float64")):
+            if all(_all_match(column, pattern) for column in columns):
+                features[name] = datasets.Value(dtype)
+                break
+    return {split: table.cast(features) for split, table in tables.items()}
+
+
+def _all_match(column: pa.ChunkedArray, pattern: str) -> bool:
+    return all(pc.all(pc.match_substring_regex(chunk, pattern)).as_py() is not False for chunk in column.chunks)
+
+
+def json_features(files: Iterable[str]) -> datasets.Features:
+    """Return the features of JSON lines files by all of their rows: null gives way to a type, int to float.
+
+    Raises:
+        pa.ArrowException: a line that is not JSON, or a column of mixed types.
+    """
+    schema = pa.unify_schemas(
+        [_without_timestamps(pa.json.read_json(pa.BufferReader(block)).schema) for block in _blocks(files)],
+        promote_options="permissive",
+    )
+    return datasets.Features.from_arrow_schema(schema)
+
+
+def _blocks(files: Iterable[str]) -> Iterator[bytes]:
+    for file in files:
+        with open(file, "rb") as stream:
+            while block := stream.read(_JSON_BLOCK_BYTES):
+                yield block + stream.readline()
+
+
+def _without_timestamps(schema: pa.Schema) -> pa.Schema:
+    """Pyarrow guesses timestamps from text; a later block of the column may be any text."""
+    return pa.schema([entry.with_type(pa.string()) if pa.types.is_timestamp(entry.type) else entry for entry in schema])
+
+
+def json_fault(file: str) -> str | None:
+    """Return where and why a JSON (lines) file is no JSON, or ``None``."""
+    with open(file, encoding="utf-8-sig", errors="replace") as stream:
+        if stream.read(1) == "[":
+            stream.seek(0)
+            return _json_error(stream.read(), first_line=1)
+        stream.seek(0)
+        faults = (_json_error(line, first_line=number) for number, line in enumerate(stream, 1) if line.strip())
+        return next((fault for fault in faults if fault), None)
+
+
+def _json_error(text: str, *, first_line: int) -> str | None:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"line {first_line + error.lineno - 1}: {error.msg}: {text[error.pos :][:40].strip()!r}"
+    return None
+
+
+def syntactic_words(table: datasets.Dataset) -> datasets.Dataset:
+    """Drop CoNLL-U's lines of multiword tokens (``3-4``), whose words follow, and empty nodes (``3.1``)."""
+    ids = table.data.column("id")
+    flat = pc.list_flatten(ids)
+    if pc.all(pc.match_substring_regex(flat, "^[0-9]+$")).as_py() is not False:
+        return table
+    return table.map(_keep_whole_ids)
+
+
+def _keep_whole_ids(row: dict[str, list[str]]) -> dict[str, list[str]]:
+    kept = [index for index, number in enumerate(row["id"]) if number.isdigit()]
+    return {name: [values[index] for index in kept] for name, values in row.items()}
+
+
+def suggested_by(path: str) -> str | None:
+    """Return the format that a file's name suggests, or ``None``."""
+    suffixes = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "txt": "text"}
+    suffix = Path(path).suffix.removeprefix(".")
+    return suffixes.get(suffix, suffix if suffix in FORMATS else None)

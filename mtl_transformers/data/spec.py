@@ -1,0 +1,79 @@
+"""What the config says of a dataset, as plain values. Imports nothing heavy, so that reading a config is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the splits of one dataset come from: plain values of a section ``data.<name>``.
+
+    Attributes:
+        name: the dataset's name in the config.
+        path: a format (`formats.FORMATS`), a hub id, or a directory that ``save_to_disk`` wrote.
+        config_name: a hub dataset's configuration (the key ``name`` of the section).
+        revision: a hub dataset's revision.
+        files: split → path, glob or list of them, relative to the working directory; paths alone are split ``train``.
+            Of a hub id: the repository's own paths.
+        options: the builder's own.
+        splits: our split → the source's.
+        cache_dir: where `datasets` keeps its tables; ``None`` is its default.
+    """
+
+    name: str
+    path: str
+    config_name: str | None = None
+    revision: str | None = None
+    files: str | Sequence[str] | Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
+    cache_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSplit:
+    """A split that is a column of the table: the column, and our split by each of its values."""
+
+    column: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HashSplit:
+    """Splits made from train: the share of each by a seeded hash of the text."""
+
+    ratios: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """How a dataset is read and made ready: split, shuffle, limit, filter, in this order.
+
+    Attributes:
+        source: where its tables come from.
+        text: one column of text or words, or two of a pair.
+        id: the column that names rows.
+        max_length: tokens of a sequence; ``None``: the encoder's.
+        split: how missing splits are made; ``None``: a tenth of train by hash where there is no validation split.
+        shuffle: shuffle each split by the seed before the limit.
+        limit: at most this many rows, by split.
+        drop_empty: leave out rows without text instead of refusing them.
+    """
+
+    source: Source
+    text: tuple[str, ...]
+    id: str | None = None
+    max_length: int | None = None
+    split: ColumnSplit | HashSplit | None = None
+    shuffle: bool = False
+    limit: Mapping[str, int] = field(default_factory=dict)
+    drop_empty: bool = False
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.source.name

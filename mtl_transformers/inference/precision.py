@@ -1,0 +1,46 @@
+"""Devices and the precision that they compute in. Weights are always fp32; only the arithmetic changes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+from mtl_transformers.errors import ConfigError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def default_device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Return whether a device multiplies bf16 matrices in hardware."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def resolve_precision(setting: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device) -> Precision:
+    """Return the precision that a setting means on a device.
+
+    Raises:
+        ConfigError: fp16 without a GPU.
+    """
+    if setting == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    if setting == "fp16" and device.type != "cuda":
+        raise ConfigError(f"training.precision: fp16 needs a GPU; this run is on {device.type}. Use bf16, fp32 or auto")
+    return setting
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a forward pass computes in a precision."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=_DTYPES[precision])

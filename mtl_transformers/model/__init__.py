@@ -1,0 +1,1 @@
+"""The encoder, the heads, the network and the model directory."""

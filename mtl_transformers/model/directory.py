@@ -1,0 +1,329 @@
+"""The model directory: what is loaded, shared and served.
+
+Owns the public format below, writing it so that it is never seen half-written, and reading it strictly. Does
+not build the network (`network.py`), word the card (`card.py`) or know what a task's entry says beyond its
+head.
+
+    best/
+    ├── config.json  model.safetensors   the plain encoder as the family's AutoModel expects it
+    ├── tokenizer.json …                 AutoTokenizer opens it
+    ├── heads.safetensors                heads.<task>.<parameter>
+    ├── tasks.json                       {"format_version": 1, "tasks": {<task>: {"head": {…} or null, …}}}
+    ├── metrics.json                     {<task>: {<split>: {<metric>: number, or null where undefined}}}
+    └── README.md                        the model card
+
+It is written beside its place and swapped in (`swap.py`).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from mtl_transformers.errors import ModelError
+from mtl_transformers.model.card import is_hub_id
+from mtl_transformers.model.encoder import Encoder, encoder_state
+from mtl_transformers.model.swap import finish_swap, start_swap, swap, sync
+
+FORMAT_VERSION = 1
+TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+CONFIG, WEIGHTS, WEIGHTS_INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+TOKENIZER, HEADS = "tokenizer.json", "heads.safetensors"
+TASKS, METRICS, CARD = "tasks.json", "metrics.json", "README.md"
+ENCODER_FILES = (CONFIG, WEIGHTS, WEIGHTS_INDEX, "model-?????-of-?????.safetensors")
+TOKENIZER_FILES = (
+    TOKENIZER,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+)
+FILES = (*ENCODER_FILES, *TOKENIZER_FILES, HEADS, TASKS, METRICS, CARD)
+"""Names and patterns of every file that a model directory may hold: what is fetched and what is uploaded."""
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+_CONVERT = (
+    "pickled weights can run code and are not read. Convert them where you trust them: "
+    "AutoModel.from_pretrained(...).save_pretrained(...) writes safetensors."
+)
+_AGAIN = "Copy or fetch the directory again."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDirectory:
+    """A model directory as read; the encoder and the tokenizer are loaded from its path.
+
+    Attributes:
+        path: where it lies, for a hub id in the hub's cache.
+        tasks: the content of ``tasks.json``; ``tasks["tasks"]`` holds an entry for each task, in order.
+        metrics: the content of ``metrics.json``.
+        heads: ``heads.<task>.<parameter>`` of every head.
+    """
+
+    path: Path
+    tasks: dict[str, Any]
+    metrics: dict[str, Any]
+    heads: dict[str, Tensor]
+
+
+def save(
+    path: str | Path,
+    *,
+    encoder: Encoder,
+    tokenizer: PreTrainedTokenizerFast,
+    heads: Mapping[str, Tensor],
+    tasks: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    card: str,
+    encoder_source: Path | None = None,
+) -> None:
+    """Write a model directory; a model directory that lies there is replaced in one step.
+
+    Args:
+        path: the directory.
+        encoder: the encoder; its original pooler is written with it.
+        tokenizer: written without padding and truncation; the one given is not changed.
+        heads: ``heads.<task>.<parameter>`` as `Network.heads_state` returns them.
+        tasks: the content of ``tasks.json``, ``format_version`` included.
+        metrics: the content of ``metrics.json``; a number that is not finite is written as null.
+        card: the text of README.md.
+        encoder_source: the directory that a frozen encoder was read from: its files are copied byte for byte.
+
+    Raises:
+        ModelError: tasks and heads do not fit each other, the place holds something else, or the source has
+            no safetensors.
+    """
+    path = Path(path).resolve()
+    _check_tasks(tasks, heads, place=str(path))
+    new = start_swap(path, marker=TASKS)
+    if encoder_source is None:
+        with _no_progress_bar():
+            encoder.model.save_pretrained(new, state_dict=encoder_state(encoder))
+    else:
+        _copy_encoder(encoder_source, new)
+    _save_tokenizer(tokenizer, new)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in heads.items()},
+        new / HEADS,
+        metadata={"format": "pt"},  # with several keys the bytes differ from save to save
+    )
+    _write_json(new / TASKS, tasks)
+    _write_json(new / METRICS, _finite(metrics))
+    (new / CARD).write_text(card, encoding="utf-8")
+    sync(new)
+    swap(new, path)
+
+
+def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
+    """Read a model directory and check that its parts fit each other.
+
+    Args:
+        name: a directory, or a hub id ``owner/name``, of which only the files of the format are fetched.
+        revision: branch, tag or commit of a hub id.
+
+    Raises:
+        ModelError: it does not exist, is no model directory of ours, a file is missing or malformed, its
+            format is unknown, its weights are pickled, or its heads are not those of its tasks.
+    """
+    path = _find(name, revision)
+    if not (path / TASKS).is_file():
+        raise ModelError(
+            f"{path} holds no tasks: {TASKS} is missing. A plain transformers directory is an encoder: name "
+            "it under encoder.name and train tasks on it."
+        )
+    _check_files(path)
+    tasks, metrics = _read_json(path / TASKS), _read_json(path / METRICS)
+    heads = _read_heads(path / HEADS)
+    _check_tasks(tasks, heads, place=str(path))
+    return ModelDirectory(path=path, tasks=tasks, metrics=metrics, heads=heads)
+
+
+def repair(path: str | Path) -> None:
+    """Finish an interrupted swap: rename ``<name>.old`` back when it is alone, else remove it.
+
+    `save` calls it. `load` does so only for a directory that is missing, so a reader never removes anything
+    under a writer. A ``<name>.old`` that is no model directory is left alone.
+    """
+    finish_swap(Path(path).resolve(), marker=TASKS)
+
+
+def _copy_encoder(source: Path, target: Path) -> None:
+    names = [entry.name for entry in source.iterdir() if matches(entry.name, ENCODER_FILES)]
+    if CONFIG not in names or not {WEIGHTS, WEIGHTS_INDEX} & set(names):
+        raise ModelError(f"frozen encoder: {source} holds no {CONFIG} with {WEIGHTS} to copy; {_CONVERT}")
+    for name in names:
+        shutil.copyfile(source / name, target / name)
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing a bar for the one file it writes."""
+    drawn = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own gap
+    try:
+        yield
+    finally:
+        if drawn:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
+    """Write the tokenizer without the padding and truncation that using it has left in its state."""
+    clean = copy.deepcopy(tokenizer)
+    clean.backend_tokenizer.no_padding()
+    clean.backend_tokenizer.no_truncation()
+    clean.save_pretrained(target)
+
+
+def _write_json(path: Path, content: object) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(content: Any) -> Any:
+    """Replace numbers that JSON cannot hold by None."""
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a file's name is one of some names and patterns."""
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
+def _find(name: str | Path, revision: str | None) -> Path:
+    path = Path(name)
+    if not path.exists():
+        repair(path)
+    if path.is_dir():
+        if revision is not None:
+            raise ModelError(f"{name} is a local directory without revisions; leave out revision {revision!r}.")
+        return path
+    wanted = (
+        f"no model {str(name)!r}. A name is a directory that holds {TASKS}, as runs/tickets/best, "
+        "or a hub id of the form owner/name"
+    )
+    if path.exists() or not is_hub_id(str(name)):
+        raise ModelError(f"{wanted}.")
+    try:
+        return Path(snapshot_download(str(name), revision=revision, allow_patterns=list(FILES)))
+    except (OSError, HFValidationError) as error:
+        raise ModelError(f"{wanted}; there is no such directory, and the hub gave: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its type's name where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _check_files(path: Path) -> None:
+    names = {entry.name for entry in path.iterdir()}
+    weights = {WEIGHTS, WEIGHTS_INDEX} & names
+    pickled = sorted(name for name in names if matches(name, PICKLED))
+    if not weights and pickled:
+        raise ModelError(f"{path} holds {pickled[0]} instead of {WEIGHTS}: {_CONVERT}")
+    missing = sorted({CONFIG, TOKENIZER, HEADS, METRICS} - names) + ([] if weights else [WEIGHTS])
+    if missing:
+        raise ModelError(f"{path} is not complete, {', '.join(missing)} missing. {_AGAIN}")
+    for name in sorted(names):
+        if matches(name, ENCODER_FILES) and name.endswith(".safetensors"):
+            _check_header(path / name)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a safetensors file that is truncated or none at all, without reading its tensors."""
+    try:
+        with safe_open(path, "pt"):
+            return
+    except SafetensorError as error:
+        raise _malformed(path, error) from error
+
+
+def _malformed(path: Path, error: Exception) -> ModelError:
+    return ModelError(f"{path} is malformed: {error}. {_AGAIN}")
+
+
+def _read_heads(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _malformed(path, error) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _malformed(path, error) from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is malformed: a JSON object was expected, not {type(content).__name__}.")
+    return content
+
+
+def _check_tasks(tasks: Mapping[str, Any], heads: Iterable[str], *, place: str) -> None:
+    """Check version and names of ``tasks.json``, and that the heads are those of its tasks."""
+    version = tasks.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{place}: {TASKS} has format_version {version!r}; this version of mtl_transformers reads "
+            f"{FORMAT_VERSION}. Use the version that wrote it, or train again."
+        )
+    entries = tasks.get("tasks")
+    if not isinstance(entries, Mapping):
+        raise ModelError(f'{place}: {TASKS} is malformed: "tasks" must be an object, by task name.')
+    for name, entry in entries.items():
+        check_task_name(name, place=place)
+        if not isinstance(entry, Mapping) or "head" not in entry:
+            raise ModelError(f'{place}: {TASKS}, task {name!r}: an object with the key "head" was expected.')
+    described = {name for name, entry in entries.items() if entry["head"] is not None}
+    stored = {_task_of(parameter, place=place) for parameter in heads}
+    for name in sorted(described - stored):
+        raise ModelError(f"{place}: task {name!r} is in {TASKS} but {HEADS} has no head for it.")
+    for name in sorted(stored - described):
+        raise ModelError(f"{place}: {HEADS} has a head for {name!r}, but {TASKS} has no task with that head.")
+
+
+def check_task_name(name: str, *, place: str) -> None:
+    """Refuse a task name that is no safe name of a tensor or a file.
+
+    Raises:
+        ModelError: naming the task and the legal form.
+    """
+    if TASK_NAME.fullmatch(name) is None:
+        raise ModelError(
+            f"{place}: illegal task name {name!r}. A name has 1 to 64 of the characters a-z, 0-9, _ and -, "
+            "and starts with a letter or a digit."
+        )
+
+
+def _task_of(parameter: str, *, place: str) -> str:
+    prefix, _, rest = parameter.partition(".")
+    task, _, attribute = rest.partition(".")
+    if prefix != "heads" or not attribute:
+        raise ModelError(f"{place}: {HEADS} holds {parameter!r}; expected heads.<task>.<parameter>.")
+    return task

@@ -1,0 +1,107 @@
+"""Putting a directory in its place in one step.
+
+Owns the protocol: a directory is written to the sibling ``.<name>.tmp``, synced and renamed; one that it
+replaces is first renamed to ``<name>.old`` and removed afterwards. Killed at any moment, the old one or the
+new one is complete, and `finish_swap` brings it back to its name. Does not know what is in the directory,
+except a marker: the file without which it is none of ours and is never replaced, renamed or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from mtl_transformers.errors import ModelError
+
+
+def start_swap(path: Path, *, marker: str) -> Path:
+    """Make the empty temporary sibling that a directory is written to.
+
+    Args:
+        path: where the directory will stand, absolute.
+        marker: name of the file that a directory of ours holds.
+
+    Raises:
+        ModelError: another content stands there or under ``<name>.old``.
+    """
+    finish_swap(path, marker=marker)
+    for place in (path, _old(path)):
+        _refuse_other_content(place, marker)
+    new = _temporary(path)
+    if new.exists():
+        shutil.rmtree(new)
+    new.mkdir(parents=True)
+    return new
+
+
+def sync(directory: Path) -> None:
+    """Make every file of a flat directory readable by all (mode 0644) and force it to the disk."""
+    for path in directory.iterdir():
+        path.chmod(0o644)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    _sync_names(directory)
+
+
+def swap(new: Path, path: Path) -> None:
+    """Put a complete, synced directory in the place of the one that stands there, if any.
+
+    Args:
+        new: what `start_swap` returned, filled.
+        path: where it goes.
+    """
+    replaces = path.exists() and any(path.iterdir())
+    if replaces:
+        path.rename(_old(path))
+    new.rename(path)
+    _sync_names(path.parent)
+    if replaces:
+        _discard(_old(path), path)
+
+
+def finish_swap(path: Path, *, marker: str) -> None:
+    """Finish an interrupted swap: rename ``<name>.old`` back when it is alone, else remove it."""
+    old = _old(path)
+    if not (old / marker).is_file():
+        return
+    if (path / marker).is_file():
+        _discard(old, path)
+    elif not path.exists():
+        old.rename(path)
+        _sync_names(path.parent)
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f"{path.name}.old")
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _discard(old: Path, path: Path) -> None:
+    """Remove a directory under the temporary name, so that under its own it is complete or gone."""
+    trash = _temporary(path)
+    if trash.exists():
+        shutil.rmtree(trash)
+    old.rename(trash)
+    shutil.rmtree(trash)
+
+
+def _refuse_other_content(path: Path, marker: str) -> None:
+    if not path.exists() or (path / marker).is_file() or (path.is_dir() and not any(path.iterdir())):
+        return
+    raise ModelError(
+        f"{path} holds something that is not ours ({marker} is missing) and is not replaced. Move it away, "
+        "or choose another directory."
+    )
+
+
+def _sync_names(directory: Path) -> None:
+    """Force the names in a directory to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,84 @@
+"""Tokenizers: loading a fast one, and the backends that text and words are encoded with.
+
+Owns the choice of file and the quirks of tokenizers that mark the start of a word with a space.
+Encoding itself is ``text/encoding.py``.
+"""
+
+import json
+
+import tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from mtl_transformers.errors import ModelError
+from mtl_transformers.model.encoder import resolve
+
+Tokenizer = PreTrainedTokenizerFast
+"""What other packages call the tokenizer: this package is the door to transformers."""
+
+
+def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """Load the fast tokenizer of an encoder.
+
+    Args:
+        name: as `encoder.resolve` takes it.
+        revision: of a hub id.
+
+    Raises:
+        ModelError: there is none, it is not a fast one, it needs foreign code, or it has no padding token.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(resolve(name), revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        raise ModelError(f"the tokenizer of {name!r} cannot be loaded: {error}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelError(
+            f"the tokenizer of {name!r} ({type(tokenizer).__name__}) is not a fast one: offsets need a "
+            "tokenizer.json. Use an encoder that has one, or convert it with transformers."
+        )
+    ordinary = set(tokenizer.get_vocab()).difference(tokenizer.all_special_tokens)
+    if not any(character.isalnum() for token in ordinary for character in token):
+        # transformers makes a tokenizer of special tokens alone where the files are missing
+        raise ModelError(f"the tokenizer of {name!r} has no vocabulary: is its tokenizer.json missing?")
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"the tokenizer of {name!r} has no padding token. Set pad_token in its configuration.")
+    return tokenizer
+
+
+def text_backend(tokenizer: PreTrainedTokenizerFast) -> tokenizers.Tokenizer:
+    """Return a copy of the tokenizer's backend without padding and truncation, for raw texts and pairs."""
+    backend = tokenizers.Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_padding()
+    backend.no_truncation()
+    return backend
+
+
+def words_backend(tokenizer: PreTrainedTokenizerFast) -> tokenizers.Tokenizer:
+    """Return the same for lists of words: each starts with a space where the tokenizer marks word starts.
+
+    Without it a byte-level tokenizer glues pre-split words together, as ``add_prefix_space=True`` avoids.
+    """
+    state = json.loads(text_backend(tokenizer).to_str())
+    _mark_every_word(state["pre_tokenizer"])
+    return tokenizers.Tokenizer.from_str(json.dumps(state))
+
+
+def _mark_every_word(pre_tokenizer: dict[str, object] | None) -> None:
+    """Set the prefix space of a serialised pre-tokenizer, and of those a sequence of them holds."""
+    if pre_tokenizer is None:
+        return
+    match pre_tokenizer:
+        case {"type": "Sequence", "pretokenizers": list(parts)}:
+            for part in parts:
+                _mark_every_word(part)
+        case {"type": "ByteLevel"}:
+            pre_tokenizer["add_prefix_space"] = True
+        case {"type": "Metaspace"}:
+            pre_tokenizer["prepend_scheme"] = "always"
+
+
+def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:
+    """Return the id of the padding token of a tokenizer that `load_tokenizer` returned."""
+    value = tokenizer.pad_token_id
+    if not isinstance(value, int):
+        raise ModelError("the tokenizer has no padding token. Set pad_token in its configuration.")
+    return value

@@ -1,0 +1,1 @@
+"""The order of all rows: numbers in, numbers out."""

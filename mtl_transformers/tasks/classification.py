@@ -1,0 +1,254 @@
+"""Classification: one label of several for a text or a pair. Owns its options, loss, decoding and metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self, final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Lt
+from torch import Tensor
+
+from mtl_transformers.batch import Target
+from mtl_transformers.errors import DataError
+from mtl_transformers.metrics import LabelScore, compute, metric, per_label
+from mtl_transformers.tasks import labels as label_sets
+from mtl_transformers.tasks.labels import Label
+from mtl_transformers.tasks.task import Cells, EncodedLabel, Logits, Prediction, Task
+from mtl_transformers.text.decoding import decode_classification
+from mtl_transformers.text.encoding import Features, Form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassificationOptions:
+    """Options of a classification task.
+
+    Attributes:
+        label: the label column: names, numbers, or ids of a ClassLabel (whose −1 is null).
+        label_names: the labels in order; ids in the data index this list.
+        class_weights: null, ``balanced`` (rows of a label weigh n ÷ (C · n_label)), or a weight per label; scaled so
+            that the mean weight of a training row is 1.
+        label_smoothing: share of the target spread evenly over all labels (arXiv:1512.00567 §7).
+        unknown_label: what a label means that training never had: an error, or a null label.
+    """
+
+    label: str
+    label_names: tuple[str, ...] | None = None
+    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    unknown_label: Literal["error", "ignore"] = "error"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Classification(Task):
+    """A fitted classification task.
+
+    Attributes:
+        labels: the labels in order; output c of the head is label c.
+        counts: training rows of each label.
+        named: whole numbers in the data are ids of `labels`.
+    """
+
+    kind: ClassVar[str] = "classification"
+    vectors: ClassVar[Literal["sequence", "token"]] = "sequence"
+    label_type: ClassVar[Literal["int", "ints", "floats"]] = "int"
+    forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
+    hub_task: ClassVar[str] = "text-classification"
+    options_type: ClassVar[type[Any]] = ClassificationOptions
+
+    options: ClassificationOptions
+    labels: tuple[Label, ...]
+    counts: tuple[int, ...]
+    named: bool
+
+    @classmethod
+    def label_columns(cls, options: ClassificationOptions) -> tuple[str, ...]:
+        """Return the one label column."""
+        return (options.label,)
+
+    @classmethod
+    def legal_metrics(cls, options: ClassificationOptions) -> tuple[str, ...]:
+        """Return the metrics of this kind."""
+        return (
+            "accuracy",
+            "f1_macro",
+            "f1_micro",
+            "f1_weighted",
+            "precision",
+            "recall",
+            "matthews",
+            "roc_auc",
+        )
+
+    @classmethod
+    def fit(
+        cls,
+        name: str,
+        options: ClassificationOptions,
+        *,
+        metrics: Sequence[str],
+        cells: Iterable[Cells],
+        class_names: Sequence[str] | None,
+    ) -> Self:
+        """Order the labels of the training rows and count them."""
+        minus_one_is_null = class_names is not None
+        values = (label_sets.plain(cell) for (cell,) in cells)
+        counts = label_sets.count(
+            value for value in values if value is not None and not (minus_one_is_null and value == -1)
+        )
+        labels = label_sets.ordered(counts, label_names=options.label_names, class_names=class_names)
+        if len(labels) < 2:
+            raise DataError(f"every label is {labels[0]!r}; a classification task needs at least two labels")
+        named = bool(options.label_names or class_names)
+        known = {label: place for place, label in enumerate(labels)}
+        by_place: Counter[int] = Counter()
+        for label, rows in counts.items():
+            if options.unknown_label == "ignore" and label not in known and not named:
+                continue
+            try:
+                by_place[label_sets.index(label, labels, known=known, named=named)] += rows
+            except DataError:
+                if options.unknown_label == "error":
+                    raise
+        task = cls(
+            name=name,
+            metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
+            options=options,
+            labels=labels,
+            counts=tuple(by_place[place] for place in range(len(labels))),
+            named=named,
+        )
+        task.row_weights  # noqa: B018  refuse class weights of unknown labels now
+        return task
+
+    @property
+    def num_outputs(self) -> int:
+        """One logit for each label."""
+        return len(self.labels)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The labels."""
+        return tuple(map(str, self.labels))
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """Training rows of each label."""
+        return dict(zip(map(str, self.labels), self.counts, strict=True))
+
+    @cached_property
+    def _places(self) -> dict[Label, int]:
+        return {label: place for place, label in enumerate(self.labels)}
+
+    @cached_property
+    def row_weights(self) -> tuple[float, ...] | None:
+        """Weight of a row by label, scaled so that the mean over the training rows is 1.
+
+        Raises:
+            DataError: when a class weight names a label that the task does not have.
+        """
+        given = self.options.class_weights
+        if given is None:
+            return None
+        if given == "balanced":
+            weights = [1.0 / rows if rows else 0.0 for rows in self.counts]
+        else:
+            by_name = {str(label): place for place, label in enumerate(self.labels)}
+            weights = [1.0] * len(self.labels)
+            for label, weight in given.items():
+                place = by_name.get(label)
+                if place is None:
+                    raise DataError(f"class_weights names {label!r}, which is not among the labels {list(by_name)}")
+                weights[place] = weight
+        mean = sum(w * n for w, n in zip(weights, self.counts, strict=True)) / sum(self.counts)
+        return tuple(weight / mean for weight in weights)
+
+    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+        """Return the label's place in the order."""
+        label = label_sets.plain(cells[0])
+        if label is None or (self.named and label == -1):
+            return None
+        try:
+            return label_sets.index(label, self.labels, known=self._places, named=self.named)
+        except DataError:
+            if self.options.unknown_label == "ignore":
+                return None
+            raise
+
+    def _labels(self, labels: Sequence[int], rows: Sequence[Features]) -> tuple[Tensor, int]:
+        return torch.tensor(labels, dtype=torch.int64), len(labels)
+
+    def loss(self, logits: Tensor, target: Target) -> Tensor:
+        """Return the summed cross-entropy; a row weighs its label's weight, whatever the smoothing."""
+        labels = target.labels
+        assert labels is not None  # training targets have labels
+        smoothing = self.options.label_smoothing
+        if self.row_weights is None:
+            return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        return (losses * losses.new_tensor(self.row_weights)[labels]).sum()
+
+    def decode(
+        self,
+        logits: Sequence[Logits],
+        rows: Sequence[Features],
+        *,
+        texts: Sequence[str],
+        form: Form,
+        top_k: int | None = None,
+    ) -> list[Prediction]:
+        """Return the most probable label of each row."""
+        decoded = decode_classification(np.concatenate(logits), self.labels, top_k=top_k)
+        return [dict(prediction) for prediction in decoded]
+
+    def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Label]:
+        """Return the label by name."""
+        assert isinstance(label, int)  # encoded by this task
+        return {"label": self.labels[label]}
+
+    def score(
+        self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
+    ) -> dict[str, float]:
+        """Compare label ids; ``roc_auc`` compares the probabilities of all labels."""
+        predicted = self._predicted(predictions)
+        return {
+            name: compute(
+                name,
+                predictions=self._probabilities(predictions) if metric(name).inputs == "scores" else predicted,
+                references=np.asarray(labels),
+            )
+            for name in self.metrics
+        }
+
+    def score_per_label(
+        self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
+    ) -> list[LabelScore]:
+        """Return precision, recall, F1 and support of each label."""
+        return per_label(
+            predictions=self._predicted(predictions),
+            references=np.asarray(labels),
+            labels=[str(label) for label in self.labels],
+        )
+
+    def majority(self, row: Features) -> Prediction:
+        """Return the most frequent training label with its frequency."""
+        total = sum(self.counts)
+        shares = {label: rows / total for label, rows in zip(self.labels, self.counts, strict=True)}
+        best = max(shares, key=lambda label: shares[label])
+        return {
+            "label": best,
+            "score": shares[best],
+            "scores": {str(label): share for label, share in shares.items()},
+        }
+
+    def _predicted(self, predictions: Sequence[Any]) -> list[int]:
+        return [self._places[prediction["label"]] for prediction in predictions]
+
+    def _probabilities(self, predictions: Sequence[Any]) -> list[list[float]]:
+        return [[prediction["scores"][str(label)] for label in self.labels] for prediction in predictions]

@@ -1,0 +1,203 @@
+"""Regression: one or several numbers for a text or a pair. Owns its options, loss, decoding and metrics.
+
+Targets are standardised with the mean and standard deviation of the training rows, so that the loss of a task does
+not depend on the unit of its numbers; predictions are given back in that unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_transformers.batch import Target
+from mtl_transformers.errors import DataError
+from mtl_transformers.metrics import LabelScore, compute
+from mtl_transformers.tasks.task import Cells, EncodedLabel, Logits, Prediction, Task
+from mtl_transformers.text.decoding import decode_regression
+from mtl_transformers.text.encoding import Features, Form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegressionOptions:
+    """Options of a regression task.
+
+    Attributes:
+        label: a column of numbers, or several columns: one target each.
+    """
+
+    label: str | tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Regression(Task):
+    """A fitted regression task.
+
+    Attributes:
+        targets: names of the targets, ``C``.
+        counts: labelled training rows of each target.
+        mean: of each target over the training rows.
+        scale: standard deviation of each target over the training rows; 1 where it is constant.
+    """
+
+    kind: ClassVar[str] = "regression"
+    vectors: ClassVar[Literal["sequence", "token"]] = "sequence"
+    label_type: ClassVar[Literal["int", "ints", "floats"]] = "floats"
+    forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
+    hub_task: ClassVar[str] = "text-classification"  # the hub has no name for regression on text
+    options_type: ClassVar[type[Any]] = RegressionOptions
+
+    options: RegressionOptions
+    targets: tuple[str, ...]
+    counts: tuple[int, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def label_columns(cls, options: RegressionOptions) -> tuple[str, ...]:
+        """Return one column for each target."""
+        return (options.label,) if isinstance(options.label, str) else options.label
+
+    @classmethod
+    def legal_metrics(cls, options: RegressionOptions) -> tuple[str, ...]:
+        """Return the metrics of this kind."""
+        return ("pearson", "spearman", "mse", "mae")
+
+    @classmethod
+    def fit(
+        cls,
+        name: str,
+        options: RegressionOptions,
+        *,
+        metrics: Sequence[str],
+        cells: Iterable[Cells],
+        class_names: Sequence[str] | None,
+    ) -> Self:
+        """Take mean and standard deviation of each target over the training rows."""
+        targets = cls.label_columns(options)
+        values = np.asarray([_numbers(row) for row in cells], dtype=np.float64).reshape(-1, len(targets))
+        known = ~np.isnan(values)
+        for place, target in enumerate(targets):
+            if not known[:, place].any():
+                raise DataError(f"every label of {target!r} is null; a task needs labelled training rows")
+        mean = [float(values[known[:, place], place].mean()) for place in range(len(targets))]
+        scale = [float(values[known[:, place], place].std()) or 1.0 for place in range(len(targets))]
+        return cls(
+            name=name,
+            metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
+            options=options,
+            targets=targets,
+            counts=tuple(int(n) for n in known.sum(axis=0)),
+            mean=tuple(mean),
+            scale=tuple(scale),
+        )
+
+    @property
+    def num_outputs(self) -> int:
+        """One value for each target."""
+        return len(self.targets)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The targets."""
+        return self.targets
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """Nothing: numbers have no label set."""
+        return {}
+
+    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+        """Return the standardised targets, NaN where one is null; ``None`` where all are."""
+        values = _numbers(cells)
+        if all(math.isnan(value) for value in values):
+            return None
+        return [(v - m) / s for v, m, s in zip(values, self.mean, self.scale, strict=True)]
+
+    def _labels(self, labels: Sequence[Sequence[float]], rows: Sequence[Features]) -> tuple[Tensor, int]:
+        values = torch.tensor(labels, dtype=torch.float32)
+        return values, int((~values.isnan()).sum())
+
+    def loss(self, logits: Tensor, target: Target) -> Tensor:
+        """Return the summed squared error over the targets that have a value, in standard deviations."""
+        labels = target.labels
+        assert labels is not None  # training targets have labels
+        errors = (logits - labels.nan_to_num()).masked_fill(labels.isnan(), 0.0)
+        return errors.square().sum()
+
+    def decode(
+        self,
+        logits: Sequence[Logits],
+        rows: Sequence[Features],
+        *,
+        texts: Sequence[str],
+        form: Form,
+        top_k: int | None = None,
+    ) -> list[Prediction]:
+        """Return the targets in the unit of the data."""
+        decoded = decode_regression(np.concatenate(logits), self.targets, mean=self.mean, scale=self.scale)
+        return [dict(prediction) for prediction in decoded]
+
+    def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
+        """Return the values in the unit of the data, null where one is missing."""
+        assert isinstance(label, Sequence)  # encoded by this task
+        values = [None if math.isnan(v) else v * s + m for v, m, s in zip(label, self.mean, self.scale, strict=True)]
+        return {"value": values[0]} if len(values) == 1 else {"values": dict(zip(self.targets, values, strict=True))}
+
+    def score(
+        self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
+    ) -> dict[str, float]:
+        """Score each target over the rows that have it; the mean over targets comes first, under the metric's name."""
+        gold = np.asarray(labels, dtype=np.float64) * self.scale + self.mean
+        predicted = np.asarray([self._values(prediction) for prediction in predictions])
+        result: dict[str, float] = {}
+        for name in self.metrics:
+            by_target = {}
+            for place, target in enumerate(self.targets):
+                known = ~np.isnan(gold[:, place])
+                if known.any():
+                    by_target[target] = compute(
+                        name,
+                        predictions=predicted[known, place].tolist(),
+                        references=gold[known, place].tolist(),
+                    )
+            result[name] = sum(by_target.values()) / len(by_target)
+            if len(self.targets) > 1:
+                result |= {f"{name}_{target}": value for target, value in by_target.items()}
+        return result
+
+    def score_per_label(
+        self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
+    ) -> list[LabelScore]:
+        """Return nothing: numbers have no labels."""
+        return []
+
+    def majority(self, row: Features) -> Prediction:
+        """Return the training means."""
+        if len(self.targets) == 1:
+            return {"value": self.mean[0]}
+        return {"values": dict(zip(self.targets, self.mean, strict=True))}
+
+    def _values(self, prediction: Any) -> list[float]:
+        return [prediction["value"]] if len(self.targets) == 1 else [prediction["values"][t] for t in self.targets]
+
+
+def _numbers(cells: Cells) -> list[float]:
+    """Return label cells as numbers, null as NaN."""
+    return [_number(cell) for cell in cells]
+
+
+def _number(cell: Any) -> float:
+    if cell is None:
+        return math.nan
+    if not isinstance(cell, int | float):
+        raise DataError(f"label {cell!r} is a {type(cell).__name__}; expected a number or null")
+    if math.isinf(cell):
+        raise DataError(f"label {cell!r} is not finite; expected a number or null")
+    return float(cell)

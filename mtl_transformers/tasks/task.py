@@ -1,0 +1,238 @@
+"""What every kind of task offers: the contract between data, network, metrics and predictions.
+
+A `Task` is one fitted task: its name, its options and what was learned from the training labels (their order, a mean
+and scale). It is plain data, stored in ``tasks.json``. A new kind is one file beside this one with one final subclass.
+
+The way of a label: the cells of a table's row → `Task.encode` → an encoded label (stored in Arrow) → `Task.target`
+→ `Task.loss` in training; `Task.decode` turns logits into predictions, and `Task.score` compares exactly these
+predictions with the encoded labels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtl_transformers.batch import Target
+from mtl_transformers.errors import ModelError
+from mtl_transformers.metrics import LabelScore
+from mtl_transformers.text.encoding import Features, Form
+
+LabelType = Literal["int", "ints", "floats"]
+
+Cells = tuple[Any, ...]
+"""The values of a task's label columns in one row, as the table gives them; ``None`` is null."""
+
+EncodedLabel = int | Sequence[int] | Sequence[float] | None
+"""A label as numbers; ``None`` is null, NaN a null cell."""
+
+Prediction = dict[str, Any] | list[dict[str, Any]]
+"""The JSON object of one task for one row (DESIGN §4 "Predictions")."""
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """One fitted task.
+
+    Attributes:
+        name: the task's name.
+        metrics: names of its metrics; the first one is the task's score.
+        options: the kind's settings as the config gave them.
+    """
+
+    kind: ClassVar[str]
+    vectors: ClassVar[Literal["sequence", "token"]]  # what the head reads
+    label_type: ClassVar[LabelType]  # how an encoded label is stored
+    forms: ClassVar[tuple[Form, ...]]  # forms of input that the kind can read
+    hub_task: ClassVar[str]  # the hub's name for it, for the model card
+    options_type: ClassVar[type[Any]]  # the dataclass of the kind's options
+
+    name: str
+    metrics: tuple[str, ...]
+    options: Any  # narrowed by each kind
+
+    @classmethod
+    @abstractmethod
+    def label_columns(cls, options: Any) -> tuple[str, ...]:
+        """Return the columns that hold the labels."""
+
+    @classmethod
+    @abstractmethod
+    def legal_metrics(cls, options: Any) -> tuple[str, ...]:
+        """Return the names of the metrics that fit; the first one is the default."""
+
+    @classmethod
+    @abstractmethod
+    def fit(
+        cls,
+        name: str,
+        options: Any,
+        *,
+        metrics: Sequence[str],
+        cells: Iterable[Cells],
+        class_names: Sequence[str] | None,
+    ) -> Self:
+        """Learn the label set (or mean and scale) from the training rows.
+
+        Args:
+            name: the task's name.
+            options: the kind's options.
+            metrics: metric names, or nothing for the kind's default.
+            cells: the label cells of all training rows.
+            class_names: names of the label column's ClassLabel, where the table has one.
+
+        Raises:
+            DataError: when no row is labelled or the labels are not of this kind.
+        """
+
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """Outputs of the head, ``C``."""
+
+    @property
+    @abstractmethod
+    def output_names(self) -> tuple[str, ...]:
+        """What is predicted, for people: labels or targets in order."""
+
+    @property
+    @abstractmethod
+    def label_counts(self) -> Mapping[str, int]:
+        """Training items per label, for tables and cards; empty where there are no labels."""
+
+    @abstractmethod
+    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+        """Turn one row's label cells into numbers; ``None`` where the label is null.
+
+        Raises:
+            DataError: for an unknown or malformed label (the caller adds task, split and row).
+        """
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Target) -> Tensor:
+        """Return the sum of the item losses (a scalar) of logits ``[M, C]``."""
+
+    @abstractmethod
+    def decode(
+        self,
+        logits: Sequence[Logits],
+        rows: Sequence[Features],
+        *,
+        texts: Sequence[str],
+        form: Form,
+        top_k: int | None = None,
+    ) -> list[Prediction]:
+        """Turn each row's logits ``[M_r, C]`` into its prediction.
+
+        Args:
+            logits: per row, the vectors that the row's target named.
+            rows: the encoded rows.
+            texts: the raw text, or the words joined by one space.
+            form: how the rows were given.
+            top_k: classification also gives the probabilities of the k best labels.
+        """
+
+    @abstractmethod
+    def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> Any:
+        """Return an encoded label in the form of a prediction, without scores."""
+
+    @abstractmethod
+    def score(
+        self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
+    ) -> dict[str, float]:
+        """Return the metrics over labelled rows (none of ``labels`` is ``None``)."""
+
+    @abstractmethod
+    def score_per_label(
+        self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
+    ) -> list[LabelScore]:
+        """Return precision, recall, F1 and support of each label; empty where there are no labels."""
+
+    @abstractmethod
+    def majority(self, row: Features) -> Prediction:
+        """Return the prediction that ignores the text: the most frequent label, the mean, no span."""
+
+    def num_vectors(self, row: Features) -> int:
+        """Return how many vectors the head reads of a row."""
+        return 1 if self.vectors == "sequence" else sum(map(len, row.word_positions))
+
+    def target(
+        self,
+        rows: Sequence[Features],
+        *,
+        first_sequences: Sequence[int],
+        labels: Sequence[EncodedLabel] | None = None,
+    ) -> Target | None:
+        """Build the target of this task on some rows of a micro-batch.
+
+        Args:
+            rows: encoded rows.
+            first_sequences: index in the micro-batch of each row's first sequence.
+            labels: encoded labels; rows whose label is null are left out. ``None``: predict every row.
+
+        Returns:
+            The target, or ``None`` when no row is labelled.
+        """
+        kept = [r for r in range(len(rows)) if labels is None or labels[r] is not None]
+        if not kept:
+            return None
+        chosen = [rows[r] for r in kept]
+        sequences, positions = self._pointers(chosen, [first_sequences[r] for r in kept])
+        if labels is None:
+            return Target(sequences=sequences, positions=positions)
+        values, num_items = self._labels([labels[r] for r in kept], chosen)
+        return Target(sequences=sequences, positions=positions, labels=values, num_items=num_items, num_rows=len(kept))
+
+    def _pointers(self, rows: Sequence[Features], first: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """Return the sequence ``[M]`` and token position ``[M]`` of every vector the head reads."""
+        if self.vectors == "sequence":
+            return torch.tensor(first, dtype=torch.int64), None
+        sequences: list[int] = []
+        positions: list[int] = []
+        for row, start in zip(rows, first, strict=True):
+            for offset, of_sequence in enumerate(row.word_positions):
+                sequences += [start + offset] * len(of_sequence)
+                positions += of_sequence
+        return torch.tensor(sequences, dtype=torch.int64), torch.tensor(positions, dtype=torch.int64)
+
+    @abstractmethod
+    def _labels(self, labels: Sequence[Any], rows: Sequence[Features]) -> tuple[Tensor, int]:
+        """Return the label tensor of labelled rows, ``[M]`` or ``[M, C]``, and the number of items."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fitted task as plain JSON, with its kind."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a task from `to_json`, strictly.
+
+        Raises:
+            ModelError: when a key is missing or unknown.
+        """
+        known = {field.name: field for field in fields(cls)}
+        given = {key: value for key, value in values.items() if key != "kind"}
+        if given.keys() != known.keys():
+            different = sorted(given.keys() ^ known.keys())
+            raise ModelError(
+                f"tasks.json: task {values.get('name')!r} of kind {cls.kind!r}: keys {different} are missing or "
+                "unknown; it was written by another version of mtl_transformers"
+            )
+        try:
+            options = cls.options_type(**{key: _tupled(value) for key, value in given.pop("options").items()})
+        except (TypeError, AttributeError) as error:
+            raise ModelError(f"tasks.json: task {values.get('name')!r}: options: {error}") from error
+        return cls(options=options, **{key: _tupled(value) for key, value in given.items()})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(item) for item in value) if isinstance(value, list) else value

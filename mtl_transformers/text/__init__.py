@@ -1,0 +1,1 @@
+"""Text to features, tags and predictions, without torch."""

@@ -1,0 +1,152 @@
+"""Exact evaluation: every labelled row is predicted once, by the code that serves, and scored over the whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+
+from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
+from mtl_transformers.metrics import LabelScore
+from mtl_transformers.tasks.task import EncodedLabel, Prediction, Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScores:
+    """How a task does on a split.
+
+    Attributes:
+        metrics: by name; the first one is the task's score.
+        baseline: the same of a prediction that ignores the text.
+        num_rows: labelled rows, each scored once.
+    """
+
+    metrics: Mapping[str, float]
+    baseline: Mapping[str, float]
+    num_rows: int
+
+
+def evaluate(
+    model: MultiTaskModel, splits: Mapping[str, EncodedSplit], *, accelerator: Accelerator | None = None
+) -> dict[str, TaskScores]:
+    """Score a model on one split of each dataset.
+
+    Args:
+        model: answers the tasks.
+        splits: one split of each dataset.
+        accelerator: where several processes share the rows.
+
+    Returns:
+        Scores by task, the same on every process.
+    """
+    scores: dict[str, TaskScores] = {}
+    for split in splits.values():
+        answers = predict_split(model, split, accelerator=accelerator)
+        if accelerator is None or accelerator.is_main_process:
+            scores |= score_split(model, split, answers)
+    if accelerator is not None and accelerator.num_processes > 1:
+        shared: list[Any] = [scores]
+        broadcast_object_list(shared)
+        scores = shared[0]
+    return {name: scores[name] for name in model.tasks if name in scores}
+
+
+def predict_split(
+    model: MultiTaskModel, split: EncodedSplit, *, accelerator: Accelerator | None = None
+) -> list[dict[str, Prediction]]:
+    """Predict every row of a split once; each process takes every P-th row in the order of their lengths.
+
+    Returns:
+        Answers by row. On processes other than the first one the list is empty.
+    """
+    rank, num_processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    tasks = list(split.num_labelled)
+    order = np.argsort(split.lengths, kind="stable")[rank::num_processes].tolist()
+    answers: list[tuple[int, dict[str, Prediction]]] = []
+    for start in range(0, len(order), CHUNK_ROWS):
+        rows = order[start : start + CHUNK_ROWS]
+        found = model.answer(
+            split.features_of(rows),
+            tasks,
+            texts=split.texts_of(rows),
+            form=split.input.form,
+            top_k=max(model.tasks[name].task.num_outputs for name in tasks),
+        )
+        answers += [(row, {name: found[name][n] for name in tasks}) for n, row in enumerate(rows)]
+    if num_processes > 1:
+        answers = gather_object(answers)
+        if rank > 0:
+            return []
+    return [answer for _, answer in sorted(answers, key=lambda pair: pair[0])]
+
+
+def score_split(
+    model: MultiTaskModel, split: EncodedSplit, answers: list[dict[str, Prediction]]
+) -> dict[str, TaskScores]:
+    """Score the answers to a split, task by task, over the rows that have a label."""
+    scores = {}
+    for name in split.num_labelled:
+        task = model.tasks[name].task
+        labels, predictions, rows = _labelled(split, name, answers)
+        if not labels:
+            continue
+        majority = [task.majority(row) for row in rows]
+        scores[name] = TaskScores(
+            metrics=task.score(labels, predictions, rows),
+            baseline=task.score(labels, majority, rows),
+            num_rows=len(labels),
+        )
+    return scores
+
+
+def score_labels(
+    model: MultiTaskModel, split: EncodedSplit, answers: list[dict[str, Prediction]]
+) -> dict[str, list[LabelScore]]:
+    """Return precision, recall, F1 and support of each label of each task."""
+    return {
+        name: model.tasks[name].task.score_per_label(*_labelled(split, name, answers))
+        for name, num_rows in split.num_labelled.items()
+        if num_rows
+    }
+
+
+def _labelled(
+    split: EncodedSplit, task: str, answers: list[dict[str, Prediction]]
+) -> tuple[list[EncodedLabel], list[Prediction], list[Any]]:
+    """Return labels, predictions and features of the rows that have a label of a task."""
+    numbers = list(range(len(split)))
+    labels = split.labels_of(numbers)[task]
+    kept = [n for n in numbers if labels[n] is not None]
+    features = split.features_of(kept) if kept else []
+    return [labels[n] for n in kept], [answers[n][task] for n in kept], features
+
+
+def prediction_lines(
+    model: MultiTaskModel, split: EncodedSplit, answers: list[dict[str, Prediction]]
+) -> Iterator[dict[str, Any]]:
+    """Yield one object for each row: its id, and gold and prediction of each task."""
+    for start in range(0, len(split), CHUNK_ROWS):
+        numbers = list(range(start, min(start + CHUNK_ROWS, len(split))))
+        labels, features = split.labels_of(numbers), split.features_of(numbers)
+        texts, ids = split.texts_of(numbers), split.ids_of(numbers)
+        for n, number in enumerate(numbers):
+            yield {
+                "dataset": split.dataset,
+                "id": ids[n],
+                **{
+                    name: {
+                        "gold": _gold(model.tasks[name].task, labels[name][n], split, features[n], texts[n]),
+                        "prediction": answers[number][name],
+                    }
+                    for name in split.num_labelled
+                },
+            }
+
+
+def _gold(task: Task, label: EncodedLabel, split: EncodedSplit, features: Any, text: str) -> Any:
+    return None if label is None else task.gold(label, features, text=text, form=split.input.form)

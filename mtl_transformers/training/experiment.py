@@ -1,0 +1,265 @@
+"""From a config to everything that a training needs: data, tasks, plan, network. Trains nothing.
+
+`check` and `evaluate` take parts of it, so each part is a function of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from mtl_transformers.config import Config, dataset_spec
+from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, encode_split, fit_task, load_tables
+from mtl_transformers.errors import ConfigError, DataError
+from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask, TextEncoders
+from mtl_transformers.model.encoder import (
+    Encoder,
+    enable_gradient_checkpointing,
+    freeze,
+    head_pooler,
+    load_encoder,
+)
+from mtl_transformers.model.heads import build_head, head_spec
+from mtl_transformers.model.network import Network
+from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer
+from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
+from mtl_transformers.tasks.kinds import KINDS
+from mtl_transformers.tasks.task import Task
+
+MOST_TOKENS = 512  # of a sequence, where neither the config nor the encoder says less
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a config becomes before it is trained.
+
+    Attributes:
+        config: the config.
+        tables: the datasets as rows.
+        splits: encoded splits by dataset and split name.
+        tasks: the fitted tasks, and what each reads of a row.
+        network: encoder and heads, on the CPU.
+        tokenizer: of the encoder.
+        plan: the order of all rows.
+    """
+
+    config: Config
+    tables: Mapping[str, Tables]
+    splits: Mapping[str, Mapping[str, EncodedSplit]]
+    tasks: Mapping[str, ServedTask]
+    network: Network
+    tokenizer: Tokenizer
+    plan: Plan
+
+    def tasks_by_dataset(self) -> dict[str, dict[str, Task]]:
+        """Return the fitted tasks of each dataset."""
+        return fitted_by_dataset(self.config, {name: served.task for name, served in self.tasks.items()})
+
+    def of_split(self, split: str) -> dict[str, EncodedSplit]:
+        """Return one split of every dataset that has it."""
+        return {name: splits[split] for name, splits in self.splits.items() if split in splits}
+
+
+def prepare(config: Config, *, encode_first: Callable[[], None] | None = None) -> Experiment:
+    """Read, fit, encode, plan and build.
+
+    Args:
+        config: the config.
+        encode_first: called before data are read; where several processes share a cache, one goes first.
+
+    Raises:
+        MTLError: whatever is wrong with data, labels, encoder or settings.
+    """
+    if encode_first is not None:
+        encode_first()
+    tables = read_tables(config)
+    source = MultiTaskModel.from_pretrained(config.init_from, device="cpu") if config.init_from else None
+    encoder, tokenizer = load_base(config, source)
+    fitted = fit_tasks(config, tables, known=source.tasks if source else {})
+    lengths = max_lengths(config, encoder)
+    encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
+    splits = encode_tables(tables, fitted_by_dataset(config, fitted), encoders=encoders, max_lengths=lengths)
+    check_labelled(splits)
+    tasks = {
+        name: ServedTask(task, config.tasks[name].data, splits[config.tasks[name].data]["train"].input)
+        for name, task in fitted.items()
+    }
+    return Experiment(
+        config=config,
+        tables=tables,
+        splits=splits,
+        tasks=tasks,
+        network=build_network(config, encoder, fitted, source),
+        tokenizer=tokenizer,
+        plan=plan_of(config, {name: of["train"] for name, of in splits.items()}),
+    )
+
+
+def read_tables(config: Config) -> dict[str, Tables]:
+    """Load the datasets; each has a train and a validation split, and the columns that it is asked for."""
+    tables = {}
+    for name, section in config.data.items():
+        tables[name] = load_tables(dataset_spec(name, section), seed=config.seed)
+        if section.id is not None:
+            check_columns(tables[name], [section.id], needed_by=f"data.{name}.id")
+        for split in ("train", "validation"):
+            if split not in tables[name].splits:
+                raise DataError(
+                    f"data.{name}: no {split} split; it has {', '.join(tables[name].splits)}. Give one under files, "
+                    f"map one under splits ({{validation: test}}), or set split: {{validation: 0.1}}"
+                )
+    return tables
+
+
+def fit_tasks(
+    config: Config, tables: Mapping[str, Tables], *, known: Mapping[str, ServedTask] | None = None
+) -> dict[str, Task]:
+    """Fit every task on its train split; a task that a model to start from knows keeps its labels and scale."""
+    fitted = {}
+    for name, section in config.tasks.items():
+        task = fit_task(
+            tables[section.data],
+            KINDS[section.kind],
+            name=name,
+            options=section.options,
+            metrics=section.metrics,
+        )
+        fitted[name] = _continued(task, known[name].task) if known and name in known else task
+    return fitted
+
+
+def _continued(task: Task, known: Task) -> Task:
+    """Return the known task with the new options and metrics, so that its head keeps its meaning."""
+    if known.kind != task.kind:
+        raise ConfigError(f"tasks.{task.name}.kind: {task.kind}, but init_from holds it as {known.kind}")
+    return replace(known, options=task.options, metrics=task.metrics)
+
+
+def fitted_by_dataset(config: Config, fitted: Mapping[str, Task]) -> dict[str, dict[str, Task]]:
+    """Group the tasks by their dataset."""
+    return {
+        dataset: {name: task for name, task in fitted.items() if config.tasks[name].data == dataset}
+        for dataset in config.data
+    }
+
+
+def load_base(config: Config, source: MultiTaskModel | None) -> tuple[Encoder, Tokenizer]:
+    """Load the encoder and its tokenizer, from ``init_from`` where it is given, and apply its settings."""
+    section = config.encoder
+    if source is not None:
+        _LOG.info("starting from %s: its encoder, and the heads of the tasks that it knows", config.init_from)
+    name = section.name if config.init_from is None else str(source.network.encoder.path)  # type: ignore[union-attr]
+    revision = section.revision if config.init_from is None else None
+    encoder = load_encoder(name, revision=revision, attention=section.attention)
+    if section.gradient_checkpointing:
+        enable_gradient_checkpointing(encoder)
+    freeze(encoder, section.freeze)
+    return encoder, load_tokenizer(name, revision=revision)
+
+
+def max_lengths(config: Config, encoder: Encoder) -> dict[str, int]:
+    """Return the tokens of a sequence for each dataset.
+
+    Raises:
+        ConfigError: more than the encoder can take.
+    """
+    limit = encoder.max_length
+    base = config.encoder.max_length or min(limit or MOST_TOKENS, MOST_TOKENS)
+    lengths = {}
+    for name, section in config.data.items():
+        lengths[name] = section.max_length or base
+        if limit is not None and lengths[name] > limit:
+            key = "encoder.max_length" if section.max_length is None else f"data.{name}.max_length"
+            raise ConfigError(
+                f"{key}: {lengths[name]} is more than the {limit} tokens that {config.encoder.name} takes"
+            )
+    return lengths
+
+
+def encode_tables(
+    tables: Mapping[str, Tables],
+    tasks: Mapping[str, Mapping[str, Task]],
+    *,
+    encoders: TextEncoders,
+    max_lengths: Mapping[str, int],
+    only: Sequence[str] | None = None,
+) -> dict[str, dict[str, EncodedSplit]]:
+    """Encode all splits of all datasets (or only some splits) with the labels of their tasks."""
+    return {
+        name: {
+            split: encode_split(
+                table,
+                split,
+                tasks[name],
+                encoder=encoders.get(table.form, max_length=max_lengths[name]),
+                encoder_key=encoders.key(table.form),
+                max_length=max_lengths[name],
+            )
+            for split in table.splits
+            if only is None or split in only
+        }
+        for name, table in tables.items()
+    }
+
+
+def check_labelled(splits: Mapping[str, Mapping[str, EncodedSplit]]) -> None:
+    """Refuse a task that has no label to train on, or none to be scored by.
+
+    Raises:
+        DataError: with the task and the split.
+    """
+    for dataset, of_dataset in splits.items():
+        for split in ("train", "validation"):
+            for task, num_rows in of_dataset[split].num_labelled.items():
+                if not num_rows:
+                    raise DataError(
+                        f"task {task!r}, dataset {dataset!r}, split {split!r}: every label is null; a task needs "
+                        "labelled rows to train on and to be scored by"
+                    )
+
+
+def plan_of(config: Config, train: Mapping[str, EncodedSplit]) -> Plan:
+    """Make the plan from the lengths of the training rows."""
+    mixing, training = config.mixing, config.training
+    weights = mixing.weights or {}
+    return make_plan(
+        [PlanDataset(name, split.lengths) for name, split in train.items()],
+        epochs=training.epochs if training.steps is None and training.epochs else None if training.steps else 3,
+        steps=training.steps,
+        strategy=mixing.strategy,
+        temperature=mixing.temperature,
+        weights=[weights.get(name, 1.0) for name in train] if mixing.strategy == "weights" else None,
+        cap=mixing.cap,
+        batch_size=training.batch_size if training.batch_size or training.batch_tokens else 32,
+        batch_tokens=training.batch_tokens,
+        datasets_per_step=mixing.datasets_per_step,
+        seed=config.seed,
+    )
+
+
+def build_network(
+    config: Config, encoder: Encoder, fitted: Mapping[str, Task], source: MultiTaskModel | None
+) -> Network:
+    """Put a head for each task on the encoder; heads that ``init_from`` knows are copied."""
+    heads = {}
+    for name, task in fitted.items():
+        spec = head_spec(encoder.config, vectors=task.vectors, out_features=task.num_outputs)
+        heads[name] = build_head(
+            spec,
+            seed=config.seed,
+            task=name,
+            initializer_range=getattr(encoder.config, "initializer_range", 0.02),
+            pooler=head_pooler(encoder),
+        )
+        if source is not None and name in source.tasks:
+            known = source.network.head(name)
+            if known.spec != spec:
+                raise ConfigError(f"tasks.{name}: its head in init_from has another form than this config gives it")
+            with torch.no_grad():
+                heads[name].load_state_dict(known.state_dict())
+    return Network(encoder, heads)

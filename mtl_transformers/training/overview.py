@@ -1,0 +1,62 @@
+"""The table of the plan: what is shown before training and saved as ``plan.json``, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mtl_transformers.plan.table import fill, plan_lines
+from mtl_transformers.training.experiment import Experiment
+
+
+def overview(experiment: Experiment) -> dict[str, Any]:
+    """Describe an experiment before it runs.
+
+    Returns:
+        ``steps``, ``rows``, ``fill`` (real ÷ padded tokens), ``datasets`` and ``tasks``, a list of objects each.
+    """
+    config, plan = experiment.config, experiment.plan
+    train, validation = experiment.of_split("train"), experiment.of_split("validation")
+    datasets = []
+    for line in plan_lines(plan):
+        split = train[line.name]
+        datasets.append(
+            {
+                "dataset": line.name,
+                "rows": line.size,
+                "unlabelled_rows_left_out": split.num_unlabelled,
+                "empty_rows_left_out": experiment.tables[line.name].num_dropped.get("train", 0),
+                "validation_rows": len(validation[line.name]),
+                "rows_planned": line.rows,
+                "share": round(line.share, 4),
+                "steps": line.steps,
+                "passes": round(line.passes, 4),
+                "truncated": round(split.num_truncated / len(split), 4),
+                "max_length": split.input.max_length,
+                "mean_tokens": round(float(split.lengths.mean()), 1),
+                "tasks": list(split.num_labelled),
+                "encoder_passes_per_row": 1,  # all tasks on a dataset read the same input
+            }
+        )
+    return {
+        "steps": plan.num_steps,
+        "rows": sum(plan.rows_per_dataset),
+        "fill": round(fill(plan, max_tokens=config.training.max_tokens), 4),
+        "datasets": datasets,
+        "tasks": [_task_line(experiment, name) for name in experiment.tasks],
+    }
+
+
+def _task_line(experiment: Experiment, name: str) -> dict[str, Any]:
+    served = experiment.tasks[name]
+    train = experiment.splits[served.dataset]["train"]
+    validation = experiment.splits[served.dataset]["validation"]
+    return {
+        "task": name,
+        "kind": served.task.kind,
+        "dataset": served.dataset,
+        "outputs": served.task.num_outputs,
+        "labelled_rows": train.num_labelled[name],
+        "labelled_validation_rows": validation.num_labelled[name],
+        "weight": experiment.config.tasks[name].weight,
+        "metrics": list(served.task.metrics),
+    }

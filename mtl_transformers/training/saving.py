@@ -1,0 +1,122 @@
+"""What a training leaves behind: the run directory, and model directories with their cards.
+
+Owns which of our files lie in a run directory and when one may be replaced. The format of a model directory is
+``model/directory.py``'s.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mtl_transformers.config import Config
+from mtl_transformers.data.loading import is_hub_dataset
+from mtl_transformers.errors import CheckpointError
+from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.model import directory
+from mtl_transformers.model.card import Card, CardDataset, CardScore, CardTask, render_card
+from mtl_transformers.training.evaluation import TaskScores
+from mtl_transformers.training.experiment import Experiment
+from mtl_transformers.training.ledger import Ledger
+
+CONFIG, PLAN, METRICS = "config.yaml", "plan.json", "metrics.jsonl"
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output directory that holds another run, or anything that is not ours.
+
+    Raises:
+        CheckpointError: with what to do.
+    """
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    ours = (output / CONFIG).is_file() and (output / PLAN).is_file()
+    if not ours:
+        raise CheckpointError(
+            f"{output}: holds something that is no run of ours (no {CONFIG} and {PLAN}); choose another"
+        )
+    if not overwrite:
+        raise CheckpointError(f"{output}: holds another run; choose another output, or replace it with --overwrite")
+
+
+def start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
+    """Make the run directory, in place of an older run, with the resolved config and the plan."""
+    if output.exists():
+        shutil.rmtree(output)
+    output.mkdir(parents=True)
+    (output / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+    (output / PLAN).write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (output / METRICS).touch()
+
+
+def log_line(output: Path, entry: Mapping[str, Any]) -> None:
+    """Append one line to ``metrics.jsonl``."""
+    with (output / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def save_model(
+    path: Path,
+    model: MultiTaskModel,
+    experiment: Experiment,
+    *,
+    scores: Mapping[str, TaskScores],
+    ledger: Ledger,
+    step: int,
+) -> None:
+    """Write a model directory with the scores of its validation split."""
+    served = {name: replace(task, rows_seen=ledger.labelled_rows[name]) for name, task in model.tasks.items()}
+    described = MultiTaskModel(model.network, model.tokenizer, served, precision=model.precision)
+    config, encoder = experiment.config, model.network.encoder
+    frozen = config.encoder.freeze == "all" and encoder.path is not None
+    directory.save(
+        path,
+        encoder=encoder,
+        tokenizer=model.tokenizer,
+        heads=model.network.heads_state(),
+        tasks={**described.tasks_json(encoder=config.encoder.name), "step": step},
+        metrics={
+            name: {"validation": {**of_task.metrics, "num_rows": of_task.num_rows}} for name, of_task in scores.items()
+        },
+        card=render_card(_card(experiment, scores, ledger, path)),
+        encoder_source=encoder.path if frozen else None,
+    )
+
+
+def _card(experiment: Experiment, scores: Mapping[str, TaskScores], ledger: Ledger, path: Path) -> Card:
+    config, train = experiment.config, experiment.of_split("train")
+    name = config.encoder.name
+    return Card(
+        name=f"{path.resolve().parent.name}-{path.name}",
+        encoder=str(Path(name).resolve()) if Path(name).exists() else name,
+        max_length=max(split.input.max_length for split in train.values()),
+        tasks=[
+            CardTask(
+                name=task,
+                kind=served.task.kind,
+                hub_task=served.task.hub_task,
+                dataset=served.dataset,
+                labels=served.task.output_names,
+                scores=[
+                    CardScore("validation", metric, value, scores[task].num_rows)
+                    for metric, value in (scores[task].metrics if task in scores else {}).items()
+                ],
+            )
+            for task, served in experiment.tasks.items()
+        ],
+        datasets=[
+            CardDataset(
+                name=dataset,
+                num_rows=len(split),
+                rows_seen=ledger.rows[dataset],
+                hub_id=config.data[dataset].path if is_hub_dataset(config.data[dataset].path) else None,
+                config_name=config.data[dataset].name,
+                revision=config.data[dataset].revision,
+            )
+            for dataset, split in train.items()
+        ],
+    )

@@ -1,0 +1,192 @@
+"""One step: its rows become micro-batches, its micro-batches one summed loss for each task.
+
+Owns DESIGN §3 "The step": cutting the step's rows, which process runs which micro-batch, the global counts, and
+the factors that make the result independent of padding, processes and memory. Does not move weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from mtl_transformers.batch import MicroBatch, Target, collate, cut
+from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.plan.batching import StepRows
+from mtl_transformers.plan.mixing import digest
+from mtl_transformers.plan.plan import Plan
+from mtl_transformers.tasks.task import EncodedLabel, Task
+from mtl_transformers.text.encoding import Features
+from mtl_transformers.training.reduce import sum_over_processes
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a step holds over all processes.
+
+    Attributes:
+        items: items by task, ``n_t``.
+        labelled_rows: labelled rows by task.
+        rows: rows by dataset.
+        tokens: real tokens.
+    """
+
+    items: Mapping[str, int]
+    labelled_rows: Mapping[str, int]
+    rows: Mapping[str, int]
+    tokens: int
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the step."""
+        return sum(self.rows.values())
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The training rows and the tasks on them.
+
+    Attributes:
+        splits: the encoded train split of each dataset, in the order of the plan.
+        tasks: the tasks of each dataset.
+        pad_id: the padding token.
+    """
+
+    splits: Mapping[str, EncodedSplit]
+    tasks: Mapping[str, Mapping[str, Task]]
+    pad_id: int
+
+    @property
+    def all_tasks(self) -> dict[str, Task]:
+        """Every task by name."""
+        return {name: task for of_dataset in self.tasks.values() for name, task in of_dataset.items()}
+
+
+def micro_batches_of(
+    rows: StepRows, data: TrainingData, *, max_tokens: int, rank: int, num_processes: int
+) -> list[tuple[int, MicroBatch]]:
+    """Cut a step and collate the micro-batches of one process.
+
+    Args:
+        rows: of the step.
+        data: where they are read.
+        max_tokens: padded tokens of a micro-batch.
+        rank: of this process, which runs micro-batches rank, rank + P, ….
+        num_processes: P; a step has at least P micro-batches while rows last.
+
+    Returns:
+        (number in the step, micro-batch).
+    """
+    parts = cut(rows.lengths.tolist(), num_sequences=[1] * len(rows), max_tokens=max_tokens, min_parts=num_processes)
+    return [
+        (number, micro_batch_of(rows.pick(np.asarray(part)), data))
+        for number, part in enumerate(parts)
+        if number % num_processes == rank
+    ]
+
+
+def steps_ahead(
+    plan: Plan, data: TrainingData, accelerator: Accelerator, *, max_tokens: int, first_step: int = 0
+) -> Iterator[tuple[int, list[tuple[int, MicroBatch]]]]:
+    """Yield each step's number and this process's micro-batches, the next one being collated meanwhile."""
+
+    def collated(step: int) -> list[tuple[int, MicroBatch]]:
+        return micro_batches_of(
+            plan.step(step),
+            data,
+            max_tokens=max_tokens,
+            rank=accelerator.process_index,
+            num_processes=accelerator.num_processes,
+        )
+
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        pending = worker.submit(collated, first_step)
+        for step in range(first_step, plan.num_steps):
+            micro_batches = pending.result()
+            if step + 1 < plan.num_steps:
+                pending = worker.submit(collated, step + 1)
+            yield step, micro_batches
+
+
+def micro_batch_of(rows: StepRows, data: TrainingData) -> MicroBatch:
+    """Read and collate rows of any datasets; the rows of a dataset stand together."""
+    features: list[Features] = []
+    targets: dict[str, Target] = {}
+    named: list[tuple[str, int]] = []
+    for index, (dataset, split) in enumerate(data.splits.items()):
+        numbers = rows.rows[rows.datasets == index].tolist()
+        if not numbers:
+            continue
+        found = split.features_of(numbers)
+        first = _first_sequences(found, start=sum(row.num_sequences for row in features))
+        labels = split.labels_of(numbers)
+        targets |= _targets(data.tasks[dataset], found, first, labels)
+        features += found
+        named += [(dataset, number) for number in numbers]
+    return collate(features, pad_id=data.pad_id, targets=targets, rows=named)
+
+
+def _first_sequences(features: Sequence[Features], *, start: int) -> list[int]:
+    """Return the number of each row's first sequence in the micro-batch."""
+    return list(accumulate((row.num_sequences for row in features[:-1]), initial=start))
+
+
+def _targets(
+    tasks: Mapping[str, Task],
+    features: Sequence[Features],
+    first: Sequence[int],
+    labels: Mapping[str, Sequence[EncodedLabel]],
+) -> dict[str, Target]:
+    """Return the target of every task that has a labelled row here."""
+    made = {name: task.target(features, first_sequences=first, labels=labels[name]) for name, task in tasks.items()}
+    return {name: target for name, target in made.items() if target is not None}
+
+
+def count(micro_batches: Sequence[MicroBatch], data: TrainingData, accelerator: Accelerator) -> Counts:
+    """Count items, rows and tokens of the whole step: one reduction."""
+    tasks, datasets = list(data.all_tasks), list(data.splits)
+    values = torch.zeros(2 * len(tasks) + len(datasets) + 1, dtype=torch.int64)
+    for batch in micro_batches:
+        for place, name in enumerate(tasks):
+            if name in batch.targets:
+                values[place] += batch.targets[name].num_items
+                values[len(tasks) + place] += batch.targets[name].num_rows
+        for dataset, _ in batch.rows:
+            values[2 * len(tasks) + datasets.index(dataset)] += 1
+        values[-1] += batch.num_tokens
+    sums = sum_over_processes(values.to(accelerator.device), accelerator).tolist()
+    return Counts(
+        items=dict(zip(tasks, sums[: len(tasks)], strict=True)),
+        labelled_rows=dict(zip(tasks, sums[len(tasks) : 2 * len(tasks)], strict=True)),
+        rows=dict(zip(datasets, sums[2 * len(tasks) : -1], strict=True)),
+        tokens=sums[-1],
+    )
+
+
+def loss_factors(counts: Counts, data: TrainingData, weights: Mapping[str, float]) -> dict[str, float]:
+    """Return what the summed item losses of each task are multiplied by: rows of d ÷ rows · w_t ÷ n_t.
+
+    So one dataset or many per step agree in expectation, and neither padding, processes nor memory change the sum.
+    """
+    return {
+        name: counts.rows[dataset] / counts.num_rows * weights[name] / counts.items[name]
+        for dataset, tasks in data.tasks.items()
+        for name in tasks
+        if counts.items[name]
+    }
+
+
+def item_losses(logits: Mapping[str, Tensor], batch: MicroBatch, tasks: Mapping[str, Task]) -> dict[str, Tensor]:
+    """Return the summed item losses of each task on a micro-batch, in fp32."""
+    return {name: tasks[name].loss(logits[name].float(), target) for name, target in batch.targets.items()}
+
+
+def seed_dropout(seed: int, step: int, micro_batch: int) -> None:
+    """Make the randomness of a forward pass a function of (seed, step, micro-batch), on whichever process it runs."""
+    torch.manual_seed(digest(seed, "dropout", step, micro_batch) % 2**63)

@@ -1,17 +1,16 @@
 """From a dataset's spec to encoded splits: what training, evaluation and `check` read.
 
-Owns the order (load, split, shuffle, limit, filter), the columns that tasks need, fitting tasks on train, and the
-cache of encoded rows and labels. Rows stay in Arrow on disk; what is cached is named by a hash of the content it was made from.
+Owns the order (load, split, shuffle, limit, filter), the columns that tasks need, fitting tasks on train, and encoding
+texts and labels. Rows stay in Arrow on disk; what was encoded before is read from the cache (``caching.py``).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -19,17 +18,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mtl_transformers.data.caching import cached_map, content_key, contiguous, digest
+from mtl_transformers.data.cells import cells_of, class_names
+from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.filtering import check_texts, drop_empty
-from mtl_transformers.data.loading import load_splits, quiet_datasets
-from mtl_transformers.data.spec import SPLITS, ColumnSplit, DatasetSpec, HashSplit
+from mtl_transformers.data.labelling import LabelledRows, encode_labels, shown_row, texts_of
+from mtl_transformers.data.loading import load_splits
+from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit
 from mtl_transformers.data.splitting import limit_rows, shuffle_rows, split_by_column, split_by_hash
-from mtl_transformers.errors import DataError, nearest
-from mtl_transformers.tasks.task import Cells, EncodedLabel, Task
+from mtl_transformers.errors import DataError
+from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features, Form, TextEncoder
-from mtl_transformers.text.inputs import Input, encode, row_of, text_of
+from mtl_transformers.text.inputs import Input, encode, row_of
 
-BATCH_ROWS = 1000  # rows that are in memory at once
-FORMAT = "1"  # of the cached tables; a change makes old ones unread
+FORMAT = "2"  # of the cached tables; a change makes old ones unread
 DEFAULT_SPLIT = HashSplit({"validation": 0.1})
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +45,6 @@ _FEATURES = {
     "truncated": datasets.Value("bool"),
     "length": _INTS,
 }
-_LABELS = {"int": _INTS, "ints": datasets.List(_INTS), "floats": datasets.List(datasets.Value("float32"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,9 @@ class EncodedSplit:
         features: the encoded rows, as many.
         labels: one column of encoded labels for each task, as many rows.
         lengths: ``[n]`` tokens of each row's longest sequence.
+        numbers: ``[n]`` number of each row among all rows of the split.
+        labelled: ``[n]`` by task, which rows have its label.
         num_truncated: rows that lost tokens.
-        num_labelled: labelled rows by task.
         num_unlabelled: rows without any label, which are left out.
         id_column: the column that names rows.
     """
@@ -88,13 +90,19 @@ class EncodedSplit:
     features: datasets.Dataset
     labels: datasets.Dataset
     lengths: NDArray[np.int32]
+    numbers: NDArray[np.int64]
+    labelled: Mapping[str, NDArray[np.bool_]]
     num_truncated: int
-    num_labelled: Mapping[str, int]
     num_unlabelled: int
     id_column: str | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def num_labelled(self) -> dict[str, int]:
+        """Labelled rows by task."""
+        return {name: int(mask.sum()) for name, mask in self.labelled.items()}
 
     def features_of(self, rows: Sequence[int]) -> list[Features]:
         """Return some encoded rows."""
@@ -118,14 +126,13 @@ class EncodedSplit:
 
     def texts_of(self, rows: Sequence[int]) -> list[str]:
         """Return the texts that character offsets count in."""
-        columns = self.table.select_columns(list(self.input.columns))[list(rows)]
-        cells = zip(*(columns[name] for name in self.input.columns), strict=True)
-        return [text_of(row_of(row, form=self.input.form)) for row in cells]
+        return texts_of(self.table, list(rows), columns=self.input.columns, form=self.input.form)
 
     def ids_of(self, rows: Sequence[int]) -> list[Any]:
-        """Return the names of some rows; their numbers where the dataset has no id column."""
+        """Return the names of some rows; their numbers in the split where the dataset has no id column."""
         if self.id_column is None:
-            return list(rows)
+            numbers: list[Any] = self.numbers[list(rows)].tolist()
+            return numbers
         ids: list[Any] = self.table.select_columns([self.id_column])[list(rows)][self.id_column]
         return ids
 
@@ -136,15 +143,11 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
     Raises:
         ConfigError, DataError: with dataset, split and column.
     """
-    splits = load_splits(spec.source)
-    if isinstance(spec.split, ColumnSplit):
-        splits = split_by_column(splits, dataset=spec.name, column=spec.split.column, values=spec.split.values)
-    hashed = spec.split
-    if hashed is None and "train" in splits and "validation" not in splits:
-        hashed = DEFAULT_SPLIT
-        _LOG.info("data.%s: no validation split: a tenth of train by a hash of the text", spec.name)
-    if isinstance(hashed, HashSplit):
-        splits = split_by_hash(splits, dataset=spec.name, ratios=hashed.ratios, text=spec.text, seed=seed)
+    loaded = load_splits(spec.source)
+    splits = _split(spec, loaded, seed=seed)
+    for split in spec.limit:
+        if split not in splits:
+            raise DataError(f"data.{spec.name}.limit.{split}: the dataset has no {split} split")
     ready: dict[str, datasets.Dataset] = {}
     dropped: dict[str, int] = {}
     for split, table in splits.items():
@@ -153,12 +156,23 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
         table = limit_rows(table, spec.limit.get(split))
         if spec.drop_empty:
             table, dropped[split] = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
-        check_texts(table, dataset=spec.name, split=split, text=spec.text)
-        ready[split] = table
-    for split in spec.limit:
-        if split not in ready:
-            raise DataError(f"data.{spec.name}.limit.{split}: the dataset has no {split} split")
+        as_loaded = split in loaded and table is loaded[split]
+        ready[split] = (table if as_loaded else contiguous(table)).with_format(None)
+        check_texts(ready[split], dataset=spec.name, split=split, text=spec.text)
     return Tables(spec, ready, form=_form(spec, ready), num_dropped=dropped)
+
+
+def _split(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], *, seed: int) -> Mapping[str, datasets.Dataset]:
+    """Make the splits that the spec asks for, and a validation split by hash where nothing gives one."""
+    ratios = spec.split.ratios if isinstance(spec.split, HashSplit) else None
+    if isinstance(spec.split, ColumnSplit):
+        splits = split_by_column(splits, dataset=spec.name, column=spec.split.column, values=spec.split.values)
+    if ratios is None and "train" in splits and "validation" not in splits:
+        ratios = DEFAULT_SPLIT.ratios
+        _LOG.info("data.%s: no validation split: a tenth of train by a hash of the text", spec.name)
+    if ratios is None:
+        return splits
+    return split_by_hash(splits, dataset=spec.name, ratios=ratios, text=spec.text, seed=seed)
 
 
 def _form(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Form:
@@ -183,14 +197,6 @@ def _holds_words(table: datasets.Dataset, column: str) -> bool:
     return bool(pa.types.is_list(stored) or pa.types.is_large_list(stored))
 
 
-def class_names(table: datasets.Dataset, column: str) -> list[str] | None:
-    """Return the names of a ClassLabel column, or of a column of lists of them."""
-    feature = table.features[column]
-    while hasattr(feature, "feature"):  # lists hold their items' type
-        feature = feature.feature
-    return list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
-
-
 def check_columns(tables: Tables, columns: Sequence[str], *, needed_by: str) -> None:
     """Refuse a dataset that lacks a column in one of its splits.
 
@@ -198,18 +204,7 @@ def check_columns(tables: Tables, columns: Sequence[str], *, needed_by: str) -> 
         DataError: with the columns that there are and the nearest one.
     """
     for split, table in tables.splits.items():
-        for column in columns:
-            if column not in table.column_names:
-                raise DataError(
-                    f"{needed_by}: dataset {tables.spec.name!r}, split {split!r} has no column {column!r}; it has "
-                    f"{', '.join(table.column_names)}{nearest(column, table.column_names)}"
-                )
-
-
-def cells_of(table: datasets.Dataset, columns: Sequence[str]) -> Iterator[Cells]:
-    """Yield the cells of some columns, row by row, a batch in memory at once."""
-    for batch in table.select_columns(list(columns)).with_format(None).iter(batch_size=BATCH_ROWS):
-        yield from zip(*(batch[column] for column in columns), strict=True)
+        require_columns(table, columns, where=f"{needed_by}: dataset {tables.spec.name!r}, split {split!r}")
 
 
 def fit_task(tables: Tables, kind: type[Task], *, name: str, options: Any, metrics: Sequence[str]) -> Task:
@@ -224,16 +219,21 @@ def fit_task(tables: Tables, kind: type[Task], *, name: str, options: Any, metri
     if "train" not in tables.splits:
         raise DataError(f"data.{tables.spec.name}: no train split; the dataset has {', '.join(tables.splits)}")
     train = tables.splits["train"]
+    numbers = itertools.count()  # has moved behind the last row that was read
     try:
         return kind.fit(
             name,
             options,
             metrics=metrics,
-            cells=cells_of(train, columns),
+            cells=(cells for _, cells in zip(numbers, cells_of(train, columns), strict=False)),
             class_names=class_names(train, columns[0]),
         )
     except DataError as error:
-        raise DataError(f"task {name!r}, dataset {tables.spec.name!r}, split 'train': {error}") from error
+        row = next(numbers) - 1
+        where = f"task {name!r}, dataset {tables.spec.name!r}, split 'train'"
+        if row < len(train):
+            where = f"{where}, {shown_row(train, row, columns=tables.spec.text, form=tables.form)}"
+        raise DataError(f"{where}: {error}") from error
 
 
 def check_form(form: Form, kind: type[Task], *, task: str, dataset: str) -> None:
@@ -277,15 +277,16 @@ def encode_split(
         max_length=max_length,
         aligned=any(task.vectors == "token" for task in tasks.values()),
     )
-    key = _digest(FORMAT, json.dumps(given.to_json()), encoder_key, _content(table, tables.spec.text))
-    with quiet_datasets():
-        features = _encode_texts(table, given, encoder, key=key)
-        labels = _encode_labels(table, features, tasks, key=key, place=f"dataset {tables.spec.name!r}, split {split!r}")
-    lengths = features.data.column("length").to_numpy()
-    labelled = {name: _is_labelled(labels, name) for name in tasks}
-    any_label = np.logical_or.reduce(list(labelled.values()))
-    kept = np.flatnonzero(any_label)
-    if len(kept) < len(table):
+    read = json.dumps([given.form, given.max_length, given.aligned])
+    key = digest(FORMAT, read, encoder_key, content_key(table, given.columns))
+    features = _encode_texts(table, given, encoder, key=digest(key, "texts"))
+    where = f"dataset {tables.spec.name!r}, split {split!r}"
+    labels = encode_labels(LabelledRows(table, features, given, where), tasks, texts_key=key)
+    labelled = {name: _column(labels, name).is_valid().to_numpy() for name in tasks}
+    kept = np.flatnonzero(np.logical_or.reduce(list(labelled.values())))
+    lengths, truncated = (_column(features, name).to_numpy() for name in ("length", "truncated"))
+    num_unlabelled = len(table) - len(kept)
+    if num_unlabelled:
         table, features, labels = (part.select(kept) for part in (table, features, labels))
     return EncodedSplit(
         dataset=tables.spec.name,
@@ -295,116 +296,24 @@ def encode_split(
         features=features,
         labels=labels,
         lengths=lengths[kept],
-        num_truncated=int(np.sum(features.with_format("numpy")["truncated"][:])) if len(kept) else 0,
-        num_labelled={name: int(mask.sum()) for name, mask in labelled.items()},
-        num_unlabelled=len(any_label) - len(kept),
+        numbers=kept,
+        labelled={name: mask[kept] for name, mask in labelled.items()},
+        num_truncated=int(truncated[kept].sum()),
+        num_unlabelled=num_unlabelled,
         id_column=tables.spec.id,
     )
 
 
-def _is_labelled(labels: datasets.Dataset, task: str) -> NDArray[np.bool_]:
-    valid: NDArray[np.bool_] = labels.data.column(task).is_valid().to_numpy()
-    return valid
+def _column(table: datasets.Dataset, name: str) -> pa.ChunkedArray:
+    """Return a column of a table whose rows stand as they are stored."""
+    return table.data.column(name)
 
 
 def _encode_texts(table: datasets.Dataset, given: Input, encoder: TextEncoder, *, key: str) -> datasets.Dataset:
-    def encoded(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    def encoded(batch: Mapping[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
         cells = zip(*(batch[column] for column in given.columns), strict=True)
         rows = [row_of(row, form=given.form) for row in cells]
         found = encode(encoder, rows, form=given.form, aligned=given.aligned)
         return {name: [getattr(features, name) for features in found] for name in _FEATURES}
 
-    return _mapped(table.select_columns(list(given.columns)), encoded, features=_FEATURES, key=_digest(key, "texts"))
-
-
-def _encode_labels(
-    table: datasets.Dataset, features: datasets.Dataset, tasks: Mapping[str, Task], *, key: str, place: str
-) -> datasets.Dataset:
-    """Encode the labels of all tasks; a row's words are read only where a task needs them."""
-    columns = sorted({column for task in tasks.values() for column in task.label_columns(task.options)})
-    source = table.select_columns(columns)
-    words = features.select_columns(["word_spans"])
-
-    def encoded(batch: Mapping[str, list[Any]], numbers: list[int]) -> dict[str, list[EncodedLabel]]:
-        spans = words[numbers]["word_spans"]
-        rows = [Features((), (), word_spans=[(start, end) for start, end in row]) for row in spans]
-        found: dict[str, list[EncodedLabel]] = {name: [] for name in tasks}
-        for name, task in tasks.items():
-            names = task.label_columns(task.options)
-            for n, cells in enumerate(zip(*(batch[column] for column in names), strict=True)):
-                try:
-                    found[name].append(task.encode(cells, rows[n]))
-                except DataError as error:
-                    raise DataError(f"task {name!r}, {place}, row {numbers[n]}: {error}") from error
-        return found
-
-    described = json.dumps({name: task.to_json() for name, task in tasks.items()}, sort_keys=True)
-    return _mapped(
-        source,
-        encoded,
-        features={name: _LABELS[task.label_type] for name, task in tasks.items()},
-        key=_digest(key, "labels", described, _content(table, columns)),
-        with_indices=True,
-    )
-
-
-def _mapped(
-    table: datasets.Dataset,
-    function: Any,
-    *,
-    features: Mapping[str, Any],
-    key: str,
-    with_indices: bool = False,
-) -> datasets.Dataset:
-    """Map a table into the cache under our own fingerprint; `datasets` writes it whole or not at all."""
-    place = Path(datasets.config.HF_DATASETS_CACHE) / "mtl_transformers"
-    place.mkdir(parents=True, exist_ok=True)
-    return table.with_format(None).map(
-        function,
-        batched=True,
-        batch_size=BATCH_ROWS,
-        with_indices=with_indices,
-        remove_columns=table.column_names,
-        features=datasets.Features(dict(features)),
-        cache_file_name=str(place / f"{key}.arrow"),
-        new_fingerprint=key,
-    )
-
-
-class _Hash:
-    """A file that hashes what is written to it."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self.digest = blake2b(digest_size=16)
-
-    def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: there is no buffer."""
-
-    def close(self) -> None:
-        """Do nothing: there is no file."""
-
-
-def _content(table: datasets.Dataset, columns: Sequence[str]) -> str:
-    """Hash the content of some columns, row by row, whatever file they came from."""
-    sink = _Hash()
-    for batch in table.select_columns(list(columns)).with_format("arrow").iter(batch_size=BATCH_ROWS):
-        plain = batch.combine_chunks().replace_schema_metadata()
-        with pa.ipc.new_stream(sink, plain.schema) as stream:
-            stream.write_table(plain)
-    return sink.digest.hexdigest()
-
-
-def _digest(*parts: str) -> str:
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part.encode())
-    return digest.hexdigest()
-
-
-__all__ = ["SPLITS", "EncodedSplit", "Tables", "encode_split", "fit_task", "load_tables"]
+    return cached_map(table.select_columns(list(given.columns)), encoded, features=_FEATURES, key=key)

@@ -1,29 +1,29 @@
-"""Predicting files: csv, tsv, jsonl and parquet in and out, a batch of rows in memory at once.
+"""Predicting files: csv, tsv, jsonl and parquet in and out, a chunk of rows in memory at once.
 
-The output appears under its name when it is complete, and not before.
+Owns the order of the work and what a table says of a prediction; the formats are ``files.py``'s. The output appears
+under its name when it is complete, and not before.
 """
 
 from __future__ import annotations
 
-import csv
 import json
+import logging
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from mtl_transformers.errors import DataError
-from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
+from mtl_transformers.errors import ConfigError, DataError, nearest
+from mtl_transformers.inference.files import FORMATS, FileRow, read_rows, write_objects, write_table
+from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel, chunked
+from mtl_transformers.inference.rows import listed
 from mtl_transformers.tasks.task import Prediction
+from mtl_transformers.text.encoding import Features
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
+ID = "id"  # the key of a row's id in what is written
 
-Row = Mapping[str, Any]
+_LOG = logging.getLogger(__name__)
 
 
 def predict_file(
@@ -35,11 +35,13 @@ def predict_file(
     columns: Mapping[str, str] | None = None,
     id_column: str | None = None,
     top_k: int | None = None,
+    on_rows: Callable[[int], object] | None = None,
 ) -> int:
     """Answer every row of a file, in its order.
 
-    JSON lines hold one object for each row: its id, and each task's prediction. A table has a column for each task with
-    its answer (a list as JSON), and for a classification the score in ``<task>_score``.
+    JSON lines hold one object for each row: its ``id``, and each task's prediction. A table (csv, tsv, parquet) has the
+    ``id`` and a column for each task with its answer (as JSON where it is more than a label or a number), and for a
+    label its score in ``<task>_score``. A file without rows gives a file without rows.
 
     Args:
         model: answers.
@@ -48,188 +50,117 @@ def predict_file(
         tasks: names of the tasks; ``None``: all whose columns the file has.
         columns: the file's column by the column that the model reads, as ``{"body": "message"}``.
         id_column: names the rows; ``None``: the column ``id`` where there is one.
-        top_k: classification also gives the probabilities of the k best labels.
+        top_k: classification also gives the probabilities of the k best labels, in JSON lines.
+        on_rows: is told after each chunk how many rows it had.
 
     Returns:
         The number of rows.
 
     Raises:
+        ConfigError: a task or a column that the model does not know.
         DataError: an unreadable file, a missing column, a row without text: with its number.
     """
-    for path in (source, target):
-        if path.suffix not in FORMATS:
-            raise DataError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
-    if not source.is_file():
-        raise DataError(f"{source}: no such file")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    answers = _answers(model, source, tasks=tasks, columns=columns or {}, id_column=id_column, top_k=top_k)
+    _check_files(source, target)
+    _check_columns(model, columns or {})
+    _check_names(list(tasks or model.tasks))
+    answers = _answers(model, source, tasks, columns=columns or {}, id_column=id_column, top_k=top_k, on_rows=on_rows)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        num_rows = _WRITERS[target.suffix](answers, temporary)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.suffix.lower() == ".jsonl":
+            num_rows = write_objects(answers, temporary)
+        else:
+            like = _table_row({name: _any_answer(model, name) for name in tasks or model.tasks})
+            num_rows = write_table(map(_table_row, answers), temporary, suffix=target.suffix.lower(), like=like)
         os.replace(temporary, target)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+    if not num_rows:
+        _LOG.warning("%s holds no rows, and so does %s", source, target)
     return num_rows
 
 
 def _answers(
     model: MultiTaskModel,
     source: Path,
-    *,
     tasks: Sequence[str] | None,
+    *,
     columns: Mapping[str, str],
     id_column: str | None,
     top_k: int | None,
-) -> Iterator[dict[str, Any]]:
+    on_rows: Callable[[int], object] | None,
+) -> Iterator[FileRow]:
     """Yield the id and the answers of each row."""
-    first_row = 0
-    for rows in _chunks(_READERS[source.suffix](source)):
-        named = [_renamed(row, columns, source) for row in rows]
-        _check_id(rows[0], id_column, source)
-        try:
-            answers = model.predict(named, tasks=tasks, top_k=top_k)
-        except DataError as error:
-            raise DataError(f"{source}, rows from {first_row}: {error}") from error
-        key = id_column or "id"
-        for row, answer in zip(rows, answers, strict=True):
-            yield {"id": row[key], **answer} if key in row else dict(answer)
-        first_row += len(rows)
+    ids: deque[dict[str, Any]] = deque()  # of the rows that were read and not yet answered
+
+    def chunks() -> Iterator[list[FileRow]]:
+        for rows in chunked(read_rows(source), CHUNK_ROWS):
+            ids.extend(_id_of(row, id_column) for row in rows)
+            yield [_renamed(row, columns) for row in rows]
+
+    try:
+        for answers in model.predict_chunks(chunks(), tasks=tasks, top_k=top_k):
+            for answer in answers:
+                yield {**ids.popleft(), **answer}
+            if on_rows is not None:
+                on_rows(len(answers))
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yield lists of at most `CHUNK_ROWS` rows."""
-    source = iter(rows)
-    while chunk := list(islice(source, CHUNK_ROWS)):
-        yield chunk
+def _id_of(row: FileRow, column: str | None) -> dict[str, Any]:
+    """Return a row's id under its key, or nothing where rows have none."""
+    if column is not None and column not in row:
+        raise DataError(f"no column {column!r} for the ids; it has {listed(row)}{nearest(column, row)}")
+    key = ID if column is None else column
+    return {ID: row[key]} if key in row else {}
 
 
-def _renamed(row: Row, columns: Mapping[str, str], source: Path) -> dict[str, Any]:
+def _renamed(row: FileRow, columns: Mapping[str, str]) -> FileRow:
     """Return a row under the names that the model reads."""
     for theirs in columns.values():
         if theirs not in row:
-            raise DataError(f"{source}: no column {theirs!r}; it has {', '.join(row)}")
+            raise DataError(f"no column {theirs!r}; it has {listed(row)}{nearest(theirs, row)}")
     return {**row, **{ours: row[theirs] for ours, theirs in columns.items()}}
 
 
-def _check_id(row: Row, id_column: str | None, source: Path) -> None:
-    if id_column is not None and id_column not in row:
-        raise DataError(f"{source}: no column {id_column!r} for the ids; it has {', '.join(row)}")
+def _check_files(source: Path, target: Path) -> None:
+    for path in (source, target):
+        if path.suffix.lower() not in FORMATS:
+            raise DataError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
+    if not source.is_file():
+        raise DataError(f"{source}: no such file")
+    if target.is_dir():
+        raise DataError(f"{target}: is a directory; name a file")
 
 
-def _read_csv(path: Path, *, delimiter: str = ",") -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, delimiter=delimiter):
-                if None in row or None in row.values():
-                    raise DataError(f"{path}: a row has another number of cells than the header: {list(row.values())}")
-                yield row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
+def _check_columns(model: MultiTaskModel, columns: Mapping[str, str]) -> None:
+    read = sorted({column for served in model.tasks.values() for column in served.input.columns})
+    for ours in columns:
+        if ours not in read:
+            raise ConfigError(f"--columns {ours}=…: the model reads {listed(read)}{nearest(ours, read)}")
 
 
-def _read_tsv(path: Path) -> Iterator[Row]:
-    return _read_csv(path, delimiter="\t")
+def _check_names(tasks: Sequence[str]) -> None:
+    """Refuse tasks whose name is also that of another column of the output."""
+    for name in tasks:
+        if name == ID or name.removesuffix("_score") in set(tasks) - {name}:
+            raise ConfigError(f"task {name!r} has the name of another column of the output; leave it out by --tasks")
 
 
-def _read_jsonl(path: Path) -> Iterator[Row]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield _json_row(line, path, number)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: cannot be read as UTF-8: {error}") from error
+def _any_answer(model: MultiTaskModel, task: str) -> Prediction:
+    """Return a prediction that has the keys and the types of all predictions of a task."""
+    return model.tasks[task].task.majority(Features((), ()))
 
 
-def _json_row(line: str, path: Path, number: int) -> Row:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {number}: no JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{path}, line {number}: expected an object with the columns of a row")
-    return row
-
-
-def _read_parquet(path: Path) -> Iterator[Row]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-                yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: cannot be read as parquet: {error}") from error
-
-
-_READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
-}
-
-
-def _write_jsonl(answers: Iterable[Row], path: Path) -> int:
-    num_rows = 0
-    with path.open("w", encoding="utf-8") as file:
-        for answer in answers:
-            file.write(json.dumps(answer, ensure_ascii=False) + "\n")
-            num_rows += 1
-    return num_rows
-
-
-def _write_csv(answers: Iterable[Row], path: Path, *, delimiter: str = ",") -> int:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        return _write_table(answers, file, delimiter)
-
-
-def _write_table(answers: Iterable[Row], file: TextIO, delimiter: str) -> int:
-    writer: csv.DictWriter[str] | None = None
-    num_rows = 0
-    for answer in answers:
-        row = _cells(answer)
-        if writer is None:
-            writer = csv.DictWriter(file, fieldnames=list(row), delimiter=delimiter)
-            writer.writeheader()
-        writer.writerow(row)
-        num_rows += 1
-    return num_rows
-
-
-def _write_tsv(answers: Iterable[Row], path: Path) -> int:
-    return _write_csv(answers, path, delimiter="\t")
-
-
-def _write_parquet(answers: Iterable[Row], path: Path) -> int:
-    num_rows = 0
-    rows = (_cells(answer) for answer in answers)
-    batches = _chunks(rows)
-    first = next(batches, [])
-    schema = pa.Table.from_pylist(first).schema
-    with pq.ParquetWriter(path, schema) as writer:
-        for batch in chain([first], batches):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            num_rows += len(batch)
-    return num_rows
-
-
-_WRITERS: Mapping[str, Callable[[Iterable[Row], Path], int]] = {
-    ".csv": _write_csv,
-    ".tsv": _write_tsv,
-    ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
-}
-
-
-def _cells(answer: Row) -> dict[str, Any]:
+def _table_row(answer: FileRow) -> FileRow:
     """Return a row of a table: one cell for each answer, and the score of a label."""
-    cells: dict[str, Any] = {}
+    cells: FileRow = {}
     for name, value in answer.items():
-        if name == "id":
-            cells[name] = value
-            continue
-        cells[name] = _cell(value)
-        if isinstance(value, dict) and "score" in value:
+        cells[name] = value if name == ID else _cell(value)
+        if name != ID and isinstance(value, dict) and "score" in value:
             cells[f"{name}_score"] = value["score"]
     return cells
 

@@ -1,55 +1,51 @@
 """The model that answers: one encoder, its heads and their tasks, from rows to predictions.
 
-Owns `MultiTaskModel`: loading a model directory, finding what each task reads of a row, one encoder pass for all tasks
-with an equal input, and decoding. Training scores its models through the same `MultiTaskModel.answer`.
+Owns `MultiTaskModel`: loading a model directory, choosing the tasks, one encoder pass for all tasks with an equal
+input, and decoding. Training scores its models through the same `MultiTaskModel.answer`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_args
 
 import numpy as np
 import torch
 
 from mtl_transformers.batch import collate, cut
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
-from mtl_transformers.inference.precision import Precision, autocast, default_device, resolve_precision
+from mtl_transformers.inference.precision import (
+    Precision,
+    autocast,
+    available_precision,
+    default_device,
+    named_device,
+    resolve_precision,
+)
+from mtl_transformers.inference.rows import GivenRow, check_rows, columns_of, lacking, listed, read_row
+from mtl_transformers.inference.served import ServedTask as ServedTask
+from mtl_transformers.inference.served import read_entry
 from mtl_transformers.model import directory
 from mtl_transformers.model.encoder import load_encoder
-from mtl_transformers.model.heads import Head, head_spec_from_json
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, pad_id, text_backend, words_backend
-from mtl_transformers.tasks.kinds import task_from_json
-from mtl_transformers.tasks.task import Logits, Prediction, Task
+from mtl_transformers.tasks.task import Logits, Prediction
 from mtl_transformers.text.encoding import Features, Form, Row, TextEncoder
-from mtl_transformers.text.inputs import Input, encode, row_of, text_of
+from mtl_transformers.text.inputs import encode, text_of
 
 MAX_TOKENS = 4096  # padded tokens of one forward pass, unless told otherwise
 CHUNK_ROWS = 4096  # rows that are encoded before they are answered
 
+Answer = dict[str, Prediction]
+"""The predictions of one row by task."""
+
+Item = TypeVar("Item")
 _NO_LOGITS: Logits = np.empty((0, 0), dtype=np.float32)
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ServedTask:
-    """A fitted task, what it reads of a row, and how much it was trained.
-
-    Attributes:
-        task: the fitted task.
-        dataset: the dataset that it was trained on.
-        input: what it reads of a row.
-        rows_seen: labelled rows that training took, repeats counted.
-    """
-
-    task: Task
-    dataset: str
-    input: Input
-    rows_seen: int = 0
 
 
 class TextEncoders:
@@ -83,6 +79,7 @@ class MultiTaskModel:
         tasks: by name.
         precision: of the forward pass.
         max_tokens: padded tokens of one forward pass; memory, not answers.
+        encoder_name: of the pretrained encoder that it began with; else where it was loaded from.
     """
 
     def __init__(
@@ -93,12 +90,14 @@ class MultiTaskModel:
         *,
         precision: Precision = "fp32",
         max_tokens: int = MAX_TOKENS,
+        encoder_name: str | None = None,
     ) -> None:
         self.network = network
         self.tokenizer = tokenizer
         self.tasks = dict(tasks)
         self.precision = precision
         self.max_tokens = max_tokens
+        self.encoder_name = encoder_name or network.encoder.source
         self.encoders = TextEncoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
         self._pad_id = pad_id(tokenizer)
         self._unanswered: set[str] = set()
@@ -125,107 +124,136 @@ class MultiTaskModel:
             max_tokens: padded tokens of one forward pass.
 
         Raises:
+            ConfigError: the device or the precision cannot be had.
             ModelError: it is no model directory, or its parts do not fit each other.
         """
+        place = default_device() if device is None else named_device(device)
         stored = directory.load(name, revision=revision)
-        place = torch.device(device) if device is not None else default_device()
+        chosen = _stored_precision(stored, place) if precision is None else resolve_precision(precision, place)
         encoder = load_encoder(str(stored.path), attention=attention)
-        try:
-            entries = {task: _served(entry) for task, entry in stored.tasks["tasks"].items()}
-            heads = {task: head_spec_from_json(entry["head"]) for task, entry in stored.tasks["tasks"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{stored.path / 'tasks.json'}: malformed: {error!r}") from error
-        network = Network(encoder, {task: Head(spec) for task, spec in heads.items()})
+        entries = {
+            task: read_entry(task, entry, max_length=encoder.max_length)
+            for task, entry in stored.tasks["tasks"].items()
+        }
+        if not entries:
+            raise ModelError(f"{stored.path / directory.TASKS} holds no task")
+        network = Network(encoder, {task: head for task, (_, head) in entries.items()})
         network.load_heads_state(stored.heads)
-        for task, entry in entries.items():
-            _check_width(task, entry.task, heads[task].out_features)
-        if precision is None:
-            precision = stored.tasks.get("precision", "fp32")
-            if precision != "fp32" and resolve_precision("auto", place) == "fp32":
-                _LOG.info("%s was scored in %s, which this device has not; it computes in fp32", name, precision)
-                precision = "fp32"
         network.to(place).eval()
-        return cls(network, load_tokenizer(str(stored.path)), entries, precision=precision, max_tokens=max_tokens)
+        served = {task: of for task, (of, _) in entries.items()}
+        return cls(
+            network,
+            load_tokenizer(str(stored.path)),
+            served,
+            precision=chosen,
+            max_tokens=max_tokens,
+            encoder_name=stored.tasks.get("encoder"),
+        )
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return next(self.network.parameters()).device
 
-    def tasks_json(self, *, encoder: str) -> dict[str, Any]:
+    def tasks_json(self) -> dict[str, Any]:
         """Return the content of ``tasks.json``."""
         return {
             "format_version": directory.FORMAT_VERSION,
-            "encoder": encoder,
+            "encoder": self.encoder_name,
             "precision": self.precision,
-            "tasks": {
-                name: {
-                    **served.task.to_json(),
-                    "dataset": served.dataset,
-                    "input": served.input.to_json(),
-                    "head": self.network.head(name).spec.to_json(),
-                    "rows_seen": served.rows_seen,
-                }
-                for name, served in self.tasks.items()
-            },
+            "tasks": {name: served.to_json(self.network.head(name).spec) for name, served in self.tasks.items()},
         }
 
     def predict(
-        self,
-        rows: Sequence[str | Mapping[str, Any]],
-        *,
-        tasks: Sequence[str] | None = None,
-        top_k: int | None = None,
-    ) -> list[dict[str, Prediction]]:
+        self, rows: Sequence[GivenRow], *, tasks: Sequence[str] | None = None, top_k: int | None = None
+    ) -> list[Answer]:
         """Answer rows: one JSON object for each, with the tasks' names as keys.
 
         Args:
-            rows: texts, or mappings with the columns that the tasks read; labels are not needed. A text stands for
-                a row of every dataset with a single text column.
-            tasks: names of the tasks to answer; ``None``: all whose columns are given.
+            rows: texts, or mappings with the columns that the tasks read (text, or a list of words); labels are not
+                needed. A text stands for a row of every dataset with a single text column.
+            tasks: names of the tasks to answer; ``None``: all whose columns are given. The others are named in the
+                log, once for each model.
             top_k: classification also gives the probabilities of the k best labels.
 
         Raises:
-            ConfigError: an unknown task.
+            ConfigError: an unknown task, or a `top_k` below 1.
             DataError: a named task's columns are missing, or a text is null or empty; names the row.
         """
-        _check_rows(rows)
+        check_rows(rows)
         chosen = self._choose(rows, tasks)
-        answers: list[dict[str, Prediction]] = []
-        for start in range(0, len(rows), CHUNK_ROWS):
-            answers += self._predict_chunk(rows[start : start + CHUNK_ROWS], chosen, first_row=start, top_k=top_k)
-        return answers
+        chunks = chunked(rows, CHUNK_ROWS)
+        return list(chain.from_iterable(self.predict_chunks(chunks, tasks=chosen, top_k=top_k)))
+
+    def predict_chunks(
+        self,
+        chunks: Iterable[Sequence[GivenRow]],
+        *,
+        tasks: Sequence[str] | None = None,
+        top_k: int | None = None,
+    ) -> Iterator[list[Answer]]:
+        """Answer a stream of rows as `predict` does, with one chunk of them in memory.
+
+        The columns of the first chunk decide which tasks are answered where none are named. The log counts the texts
+        that were cut when the stream has ended.
+        """
+        if top_k is not None and top_k < 1:
+            raise ConfigError(f"top_k {top_k}: expected 1 or more")
+        num_rows, truncated, chosen = 0, Counter[str](), None
+        for rows in chunks:
+            check_rows(rows)
+            chosen = self._choose(rows, tasks) if chosen is None else chosen
+            yield self._predict_chunk(rows, chosen, first_row=num_rows, top_k=top_k, truncated=truncated)
+            num_rows += len(rows)
+        for names, count in truncated.items():
+            _LOG.warning("%d of %d texts were too long and lost their ends (%s)", count, num_rows, names)
 
     def _predict_chunk(
         self,
-        rows: Sequence[str | Mapping[str, Any]],
+        rows: Sequence[GivenRow],
         tasks: Sequence[str],
         *,
         first_row: int,
         top_k: int | None,
-    ) -> list[dict[str, Prediction]]:
-        answers: list[dict[str, Prediction]] = [{} for _ in rows]
+        truncated: Counter[str],
+    ) -> list[Answer]:
+        """Answer some rows, and add to the count of those that lost tokens."""
+        predicted: dict[str, dict[int, Prediction]] = {name: {} for name in tasks}
         for names in self._by_input(rows, tasks):
-            given = self.tasks[names[0]].input
-            encodable, form = _cells(rows, given, first_row=first_row)
-            aligned = any(self.tasks[name].task.vectors == "token" for name in names)
-            features = encode(
-                self.encoders.get(form, max_length=given.max_length), encodable, form=form, aligned=aligned
-            )
-            truncated = sum(row.truncated for row in features)
-            if truncated:
-                _LOG.warning(
-                    "%d of %d texts were cut to %d tokens (%s)",
-                    truncated,
-                    len(rows),
-                    given.max_length,
-                    ", ".join(names),
-                )
-            texts = [text_of(row) for row in encodable]
-            for name, predictions in self.answer(features, names, texts=texts, form=form, top_k=top_k).items():
-                for answer, prediction in zip(answers, predictions, strict=True):
-                    answer[name] = prediction
-        return [{name: answer[name] for name in tasks} for answer in answers]
+            for form, numbered in self._by_form(rows, names, first_row=first_row).items():
+                features = self._encode(list(numbered.values()), names, form=form)
+                texts = [text_of(row) for row in numbered.values()]
+                for name, found in self.answer(features, names, texts=texts, form=form, top_k=top_k).items():
+                    predicted[name].update(zip(numbered, found, strict=True))
+                if lost := sum(row.truncated for row in features):
+                    truncated[", ".join(names)] += lost
+        return [{name: predicted[name][number] for name in tasks} for number in range(len(rows))]
+
+    def _by_input(self, rows: Sequence[GivenRow], tasks: Iterable[str]) -> list[list[str]]:
+        """Group tasks that read the same of these rows: they share an encoder pass."""
+        groups: dict[object, list[str]] = {}
+        for name in tasks:
+            given = self.tasks[name].input
+            columns = None if isinstance(rows[0], str) else given.columns
+            groups.setdefault((columns, given.max_length), []).append(name)
+        return list(groups.values())
+
+    def _by_form(self, rows: Sequence[GivenRow], tasks: Sequence[str], *, first_row: int) -> dict[Form, dict[int, Row]]:
+        """Return what the tasks of one input read of each row by its number, by the form it was given in."""
+        given = self.tasks[tasks[0]].input
+        found: dict[Form, dict[int, Row]] = {}
+        for number, row in enumerate(rows):
+            try:
+                cells, form = read_row(row, given)
+            except DataError as error:
+                raise DataError(f"row {first_row + number}, {listed(given.columns)}: {error}") from error
+            found.setdefault(form, {})[number] = cells
+        return found
+
+    def _encode(self, rows: Sequence[Row], tasks: Sequence[str], *, form: Form) -> list[Features]:
+        encoder = self.encoders.get(form, max_length=self.tasks[tasks[0]].input.max_length)
+        aligned = any(self.tasks[name].task.vectors == "token" for name in tasks)
+        return encode(encoder, rows, form=form, aligned=aligned)
 
     def answer(
         self,
@@ -274,11 +302,8 @@ class MultiTaskModel:
         """Run one padded forward pass and cut the logits by rows."""
         first = np.cumsum([0, *(row.num_sequences for row in rows)])[:-1].tolist()
         targets = {name: self.tasks[name].task.target(rows, first_sequences=first) for name in tasks}
-        batch = collate(
-            rows,
-            pad_id=self._pad_id,
-            targets={name: target for name, target in targets.items() if target is not None},
-        ).to(self.device)
+        given = {name: target for name, target in targets.items() if target is not None}
+        batch = collate(rows, pad_id=self._pad_id, targets=given).to(self.device)
         with autocast(self.precision, self.device):
             logits = self.network(batch)
         cut_by_row = {}
@@ -287,93 +312,51 @@ class MultiTaskModel:
             cut_by_row[name] = np.split(logits[name].float().cpu().numpy(), edges)
         return cut_by_row
 
-    def _choose(self, rows: Sequence[str | Mapping[str, Any]], tasks: Sequence[str] | None) -> list[str]:
-        """Return the tasks to answer: the named ones, or all whose columns are given."""
+    def _choose(self, rows: Sequence[GivenRow], tasks: Sequence[str] | None) -> list[str]:
+        """Return the tasks to answer: the named ones, or all whose columns any of the rows has."""
+        if isinstance(tasks, str):
+            raise ConfigError(f"tasks is a list of names; put {tasks!r} into a list")
         for name in tasks or ():
             if name not in self.tasks:
-                raise ConfigError(
-                    f"unknown task {name!r}; the model answers {', '.join(self.tasks)}{nearest(name, self.tasks)}"
-                )
+                known = ", ".join(self.tasks)
+                raise ConfigError(f"unknown task {name!r}; the model answers {known}{nearest(name, self.tasks)}")
         if not rows:
-            return list(tasks or self.tasks)
-        lacking = {name: self._lacking(name, rows[0]) for name in self.tasks}
+            return list(self.tasks if tasks is None else dict.fromkeys(tasks))
+        columns = columns_of(rows)
+        lacks = {name: lacking(served.input, columns) for name, served in self.tasks.items()}
         if tasks is not None:
             for name in tasks:
-                if lacking[name]:
-                    raise DataError(f"task {name!r} reads {_listed(self.tasks[name].input.columns)}; {lacking[name]}")
+                if lacks[name]:
+                    raise DataError(f"task {name!r} reads {listed(self.tasks[name].input.columns)}; {lacks[name]}")
             return list(dict.fromkeys(tasks))
-        silent = [name for name in self.tasks if lacking[name] and name not in self._unanswered]
-        if silent:
-            self._unanswered.update(silent)
-            _LOG.warning("not answered, because their columns are not given: %s", ", ".join(silent))
-        chosen = [name for name in self.tasks if not lacking[name]]
+        chosen = [name for name in self.tasks if not lacks[name]]
         if not chosen:
-            raise DataError(
-                "no task can be answered: "
-                + "; ".join(f"{name} reads {_listed(self.tasks[name].input.columns)}" for name in self.tasks)
-            )
+            reads = (f"{name} reads {listed(served.input.columns)}" for name, served in self.tasks.items())
+            raise DataError(f"no task can be answered: {next(filter(None, lacks.values()))}; {'; '.join(reads)}")
+        self._name_unanswered([name for name in self.tasks if lacks[name]])
         return chosen
 
-    def _lacking(self, task: str, row: str | Mapping[str, Any]) -> str:
-        """Return what a row lacks for a task, or nothing."""
-        columns = self.tasks[task].input.columns
-        if isinstance(row, str):
-            return "" if len(columns) == 1 else "a plain text has only one; give mappings"
-        missing = [column for column in columns if column not in row]
-        return f"the rows have {_listed(row)}" if missing else ""
-
-    def _by_input(self, rows: Sequence[str | Mapping[str, Any]], tasks: Iterable[str]) -> list[list[str]]:
-        """Group tasks that read the same of these rows."""
-        groups: dict[object, list[str]] = {}
-        for name in tasks:
-            given = self.tasks[name].input
-            columns = given.columns if isinstance(rows[0], Mapping) else None
-            groups.setdefault((columns, given.max_length), []).append(name)
-        return list(groups.values())
+    def _name_unanswered(self, tasks: Iterable[str]) -> None:
+        """Name tasks in the log that were not named before."""
+        new = [name for name in tasks if name not in self._unanswered]
+        self._unanswered.update(new)
+        if new:
+            _LOG.warning("not answered, because their columns are not given: %s", ", ".join(new))
 
 
-def _served(entry: Mapping[str, Any]) -> ServedTask:
-    own = ("dataset", "input", "head", "rows_seen")
-    return ServedTask(
-        task=task_from_json({key: value for key, value in entry.items() if key not in own}),
-        dataset=entry["dataset"],
-        input=Input.from_json(entry["input"]),
-        rows_seen=entry["rows_seen"],
-    )
+def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of at most `size` items."""
+    source = iter(items)
+    while chunk := list(islice(source, size)):
+        yield chunk
 
 
-def _check_width(name: str, task: Task, width: int) -> None:
-    if task.num_outputs != width:
-        raise ModelError(f"tasks.json: task {name!r} has {task.num_outputs} outputs, its head {width}")
-
-
-def _check_rows(rows: Sequence[str | Mapping[str, Any]]) -> None:
-    if isinstance(rows, str):
-        raise DataError("predict takes a list of rows; put the text into a list")
-    kinds = {isinstance(row, str) for row in rows}
-    if len(kinds) > 1 or any(not isinstance(row, str | Mapping) for row in rows):
-        raise DataError("rows are either all texts or all mappings of columns")
-
-
-def _cells(rows: Sequence[str | Mapping[str, Any]], given: Input, *, first_row: int) -> tuple[list[Row], Form]:
-    """Return what is encoded of each row, and the form in which it was given."""
-    found: list[Row] = []
-    form = given.form
-    for number, row in enumerate(rows, start=first_row):
-        try:
-            cells = (row,) if isinstance(row, str) else tuple(row[column] for column in given.columns)
-            if given.form != "pair":
-                this: Form = "text" if isinstance(cells[0], str) else "words"
-                if number > first_row and this != form:
-                    raise DataError(f"it is given as {this}, the rows before it as {form}")
-                form = this
-            found.append(row_of(cells, form=form))
-        except KeyError as error:
-            raise DataError(f"row {number}: no column {error}; it has {_listed(row)}") from error
-        except DataError as error:
-            raise DataError(f"row {number}, {_listed(given.columns)}: {error}") from error
-    return found, form
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+def _stored_precision(stored: directory.ModelDirectory, device: torch.device) -> Precision:
+    """Return the precision that a model was scored in, or fp32 where the device has it not."""
+    precision = stored.tasks.get("precision", "fp32")
+    if precision not in get_args(Precision):
+        raise ModelError(f"{stored.path / directory.TASKS}: precision {precision!r} is unknown")
+    available = available_precision(precision, device)
+    if available != precision:
+        _LOG.info("%s was scored in %s, which this %s has not; it computes in fp32", stored.path, precision, device)
+    return available

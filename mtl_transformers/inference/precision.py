@@ -18,6 +18,21 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def named_device(name: str | torch.device) -> torch.device:
+    """Return the device of a name, as ``cpu`` or ``cuda:1``.
+
+    Raises:
+        ConfigError: this machine has not.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"device {str(name)!r} cannot be used: {reason}. Expected cpu, cuda or cuda:<n>") from error
+    return device
+
+
 def has_fast_bf16(device: torch.device) -> bool:
     """Return whether a device multiplies bf16 matrices in hardware."""
     if device.type == "cuda":
@@ -35,8 +50,14 @@ def resolve_precision(setting: Literal["auto", "fp32", "bf16", "fp16"], device: 
     if setting == "auto":
         return "bf16" if has_fast_bf16(device) else "fp32"
     if setting == "fp16" and device.type != "cuda":
-        raise ConfigError(f"training.precision: fp16 needs a GPU; this run is on {device.type}. Use bf16, fp32 or auto")
+        raise ConfigError(f"precision fp16 needs a GPU; this is {device.type}. Use bf16, fp32 or auto")
     return setting
+
+
+def available_precision(stored: Precision, device: torch.device) -> Precision:
+    """Return the precision that a model was scored in where a device has it in hardware, else fp32."""
+    available = {"fp32": True, "bf16": has_fast_bf16(device), "fp16": device.type == "cuda"}
+    return stored if available[stored] else "fp32"
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

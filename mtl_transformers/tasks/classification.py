@@ -15,11 +15,11 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 
 from mtl_transformers.batch import Target
-from mtl_transformers.errors import DataError
+from mtl_transformers.errors import DataError, nearest
 from mtl_transformers.metrics import LabelScore, compute, metric, per_label
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
-from mtl_transformers.tasks.task import Cells, EncodedLabel, Logits, Prediction, Task
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
 from mtl_transformers.text.decoding import decode_classification
 from mtl_transformers.text.encoding import Features, Form
 
@@ -30,7 +30,7 @@ class ClassificationOptions:
 
     Attributes:
         label: the label column: names, numbers, or ids of a ClassLabel (whose −1 is null).
-        label_names: the labels in order; ids in the data index this list.
+        label_names: the labels in order; whole numbers in the data are ids that index this list.
         class_weights: null, ``balanced`` (rows of a label weigh n ÷ (C · n_label)), or a weight per label; scaled so
             that the mean weight of a training row is 1.
         label_smoothing: share of the target spread evenly over all labels (arXiv:1512.00567 §7).
@@ -39,7 +39,7 @@ class ClassificationOptions:
 
     label: str
     label_names: tuple[str, ...] | None = None
-    class_weights: Literal["balanced"] | dict[str, float] | None = None
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Ge(0)]] | None = None
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     unknown_label: Literal["error", "ignore"] = "error"
 
@@ -56,8 +56,8 @@ class Classification(Task):
     """
 
     kind: ClassVar[str] = "classification"
-    vectors: ClassVar[Literal["sequence", "token"]] = "sequence"
-    label_type: ClassVar[Literal["int", "ints", "floats"]] = "int"
+    vectors: ClassVar[Vectors] = "sequence"
+    label_type: ClassVar[LabelType] = "int"
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"
     options_type: ClassVar[type[Any]] = ClassificationOptions
@@ -75,16 +75,7 @@ class Classification(Task):
     @classmethod
     def legal_metrics(cls, options: ClassificationOptions) -> tuple[str, ...]:
         """Return the metrics of this kind."""
-        return (
-            "accuracy",
-            "f1_macro",
-            "f1_micro",
-            "f1_weighted",
-            "precision",
-            "recall",
-            "matthews",
-            "roc_auc",
-        )
+        return ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall", "matthews", "roc_auc")
 
     @classmethod
     def fit(
@@ -97,34 +88,23 @@ class Classification(Task):
         class_names: Sequence[str] | None,
     ) -> Self:
         """Order the labels of the training rows and count them."""
-        minus_one_is_null = class_names is not None
-        values = (label_sets.plain(cell) for (cell,) in cells)
-        counts = label_sets.count(
-            value for value in values if value is not None and not (minus_one_is_null and value == -1)
-        )
+        counts = Counter(label for (cell,) in cells if (label := label_sets.plain(cell)) is not None)
+        if not counts:
+            raise DataError(label_sets.ALL_NULL)
         labels = label_sets.ordered(counts, label_names=options.label_names, class_names=class_names)
         if len(labels) < 2:
-            raise DataError(f"every label is {labels[0]!r}; a classification task needs at least two labels")
+            raise DataError(f"the only label is {labels[0]!r}; a classification task needs at least two labels")
         named = bool(options.label_names or class_names)
-        known = {label: place for place, label in enumerate(labels)}
-        by_place: Counter[int] = Counter()
-        for label, rows in counts.items():
-            if options.unknown_label == "ignore" and label not in known and not named:
-                continue
-            try:
-                by_place[label_sets.index(label, labels, known=known, named=named)] += rows
-            except DataError:
-                if options.unknown_label == "error":
-                    raise
+        known = label_sets.places(labels, named=named)
         task = cls(
             name=name,
             metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
             options=options,
             labels=labels,
-            counts=tuple(by_place[place] for place in range(len(labels))),
+            counts=label_sets.counts_in_order(counts, known, len(labels)),
             named=named,
         )
-        task.row_weights  # noqa: B018  refuse class weights of unknown labels now
+        task.row_weights  # noqa: B018  class weights of unknown labels are refused now
         return task
 
     @property
@@ -143,15 +123,15 @@ class Classification(Task):
         return dict(zip(map(str, self.labels), self.counts, strict=True))
 
     @cached_property
-    def _places(self) -> dict[Label, int]:
-        return {label: place for place, label in enumerate(self.labels)}
+    def _known(self) -> dict[str, int]:
+        return label_sets.places(self.labels, named=self.named)
 
     @cached_property
     def row_weights(self) -> tuple[float, ...] | None:
         """Weight of a row by label, scaled so that the mean over the training rows is 1.
 
         Raises:
-            DataError: when a class weight names a label that the task does not have.
+            DataError: class weights name a label that the task does not have, or give every training row nothing.
         """
         given = self.options.class_weights
         if given is None:
@@ -159,27 +139,28 @@ class Classification(Task):
         if given == "balanced":
             weights = [1.0 / rows if rows else 0.0 for rows in self.counts]
         else:
-            by_name = {str(label): place for place, label in enumerate(self.labels)}
-            weights = [1.0] * len(self.labels)
-            for label, weight in given.items():
-                place = by_name.get(label)
-                if place is None:
-                    raise DataError(f"class_weights names {label!r}, which is not among the labels {list(by_name)}")
-                weights[place] = weight
-        mean = sum(w * n for w, n in zip(weights, self.counts, strict=True)) / sum(self.counts)
-        return tuple(weight / mean for weight in weights)
+            names = [str(label) for label in self.labels]
+            for label in given:
+                if label not in names:
+                    raise DataError(
+                        f"class_weights names {label!r}, which is not among the labels "
+                        f"{label_sets.listed(names)}{nearest(label, names)}"
+                    )
+            weights = [given.get(name, 1.0) for name in names]
+        total = sum(weight * rows for weight, rows in zip(weights, self.counts, strict=True))
+        if total == 0:
+            raise DataError("class_weights are 0 for every training row; give the labels that occur a weight")
+        return tuple(weight * sum(self.counts) / total for weight in weights)
 
-    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+    def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
         """Return the label's place in the order."""
         label = label_sets.plain(cells[0])
-        if label is None or (self.named and label == -1):
+        if label is None:
             return None
-        try:
-            return label_sets.index(label, self.labels, known=self._places, named=self.named)
-        except DataError:
-            if self.options.unknown_label == "ignore":
-                return None
-            raise
+        place = self._known.get(str(label))
+        if place is None and self.options.unknown_label == "error":
+            raise label_sets.unknown(label, self.labels, self._known)
+        return place
 
     def _labels(self, labels: Sequence[int], rows: Sequence[Features]) -> tuple[Tensor, int]:
         return torch.tensor(labels, dtype=torch.int64), len(labels)
@@ -215,7 +196,7 @@ class Classification(Task):
     def score(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
     ) -> dict[str, float]:
-        """Compare label ids; ``roc_auc`` compares the probabilities of all labels."""
+        """Compare label ids; ``roc_auc`` compares the probabilities of all labels, so it needs all as ``top_k``."""
         predicted = self._predicted(predictions)
         return {
             name: compute(
@@ -248,7 +229,7 @@ class Classification(Task):
         }
 
     def _predicted(self, predictions: Sequence[Any]) -> list[int]:
-        return [self._places[prediction["label"]] for prediction in predictions]
+        return [self._known[str(prediction["label"])] for prediction in predictions]
 
     def _probabilities(self, predictions: Sequence[Any]) -> list[list[float]]:
         return [[prediction["scores"][str(label)] for label in self.labels] for prediction in predictions]

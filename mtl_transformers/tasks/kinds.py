@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_transformers.errors import ConfigError, nearest
+from mtl_transformers.errors import ModelError
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.multi_label import MultiLabel
 from mtl_transformers.tasks.regression import Regression
@@ -18,17 +18,16 @@ KINDS: Mapping[str, type[Task]] = {
 }
 
 
-def kind(name: str) -> type[Task]:
-    """Return the class of a kind.
+def task_from_json(values: Mapping[str, Any]) -> Task:
+    """Rebuild a fitted task from its entry in ``tasks.json``.
 
     Raises:
-        ConfigError: for an unknown kind, with the nearest known one.
+        ModelError: an unknown kind, or keys that the kind does not have.
     """
-    if name not in KINDS:
-        raise ConfigError(f"unknown kind {name!r}; known kinds: {', '.join(KINDS)}{nearest(name, KINDS)}")
-    return KINDS[name]
-
-
-def task_from_json(values: Mapping[str, Any]) -> Task:
-    """Rebuild a fitted task from its entry in ``tasks.json``."""
-    return kind(str(values.get("kind"))).from_json(values)
+    kind = KINDS.get(values.get("kind", ""))
+    if kind is None:
+        raise ModelError(
+            f"tasks.json: task {values.get('name')!r} is of kind {values.get('kind')!r}; this version of "
+            f"mtl_transformers knows {', '.join(KINDS)}"
+        )
+    return kind.from_json(values)

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, final
 import numpy as np
 import torch
 import torch.nn.functional as F
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Lt, MinLen
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_transformers.batch import Target
@@ -20,7 +21,7 @@ from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute, metric, per_label
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
-from mtl_transformers.tasks.task import Cells, EncodedLabel, Logits, Prediction, Task
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
 from mtl_transformers.text.decoding import decode_multi_label
 from mtl_transformers.text.encoding import Features, Form
 
@@ -31,16 +32,16 @@ class MultiLabelOptions:
 
     Attributes:
         label: a column of lists (names or ids), a column of text that ``separator`` cuts, or, with ``multi_hot``,
-            a column of 0/1 lists or several columns of 0 and 1, one for each label.
+            a column of 0/1 lists or a list of columns of 0 and 1, one for each label.
         separator: cuts a text column into names; an empty text means "none of them".
         multi_hot: the data hold one 0 or 1 for each label; null cells are masked one by one.
-        label_names: the labels in order; ids in the data index this list.
+        label_names: the labels in order; whole numbers in the data are ids that index this list.
         threshold: a label is predicted from this probability on.
         unknown_label: what a label means that training never had: an error, or nothing.
     """
 
-    label: str | tuple[str, ...]
-    separator: str | None = None
+    label: str | Annotated[tuple[str, ...], MinLen(1)]
+    separator: Annotated[str, MinLen(1)] | None = None
     multi_hot: bool = False
     label_names: tuple[str, ...] | None = None
     threshold: Annotated[float, Gt(0), Lt(1)] = 0.5
@@ -61,8 +62,8 @@ class MultiLabel(Task):
     """
 
     kind: ClassVar[str] = "multi_label"
-    vectors: ClassVar[Literal["sequence", "token"]] = "sequence"
-    label_type: ClassVar[Literal["int", "ints", "floats"]] = "floats"
+    vectors: ClassVar[Vectors] = "sequence"
+    label_type: ClassVar[LabelType] = "floats"
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"
     options_type: ClassVar[type[Any]] = MultiLabelOptions
@@ -95,50 +96,16 @@ class MultiLabel(Task):
         class_names: Sequence[str] | None,
     ) -> Self:
         """Order the labels of the training rows and count them."""
-        label_names = options.label_names
-        if not options.multi_hot and not isinstance(options.label, str):
-            raise DataError("several label columns are 0/1 columns; set multi_hot: true, or name one column of lists")
-        if options.multi_hot:
-            columns = None if isinstance(options.label, str) else options.label
-            names = label_names or class_names or columns
-            if names is None:
-                raise DataError("a column of 0/1 lists needs label_names: the name of each position")
-            labels: tuple[Label, ...] = tuple(names)
-            rows = [_multi_hot(row, len(labels)) for row in cells]
-            labelled = [row for row in rows if row is not None]
-            counts = [sum(row[place] == 1.0 for row in labelled) for place in range(len(labels))]
-            if not labelled:
-                raise DataError("every label is null; a task needs labelled training rows")
-            num_rows = len(labelled)
-        else:
-            by_label: Counter[Label] = Counter()
-            num_rows = 0
-            for (cell,) in cells:
-                found = _found(cell, options.separator)
-                if found is not None:
-                    num_rows += 1
-                    by_label.update(set(found))
-            labels = label_sets.ordered(
-                label_sets.count(by_label.elements()), label_names=label_names, class_names=class_names
-            )
-            known = {label: place for place, label in enumerate(labels)}
-            counts = [0] * len(labels)
-            for label, rows_with in by_label.items():
-                try:
-                    counts[label_sets.index(label, labels, known=known, named=bool(label_names or class_names))] += (
-                        rows_with
-                    )
-                except DataError:
-                    if options.unknown_label == "error":
-                        raise
+        counted = _count_multi_hot(options, cells) if options.multi_hot else _count_lists(options, cells, class_names)
+        labels, counts, num_rows = counted
         return cls(
             name=name,
             metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
             options=options,
             labels=labels,
-            counts=tuple(counts),
+            counts=counts,
             num_rows=num_rows,
-            named=bool(label_names or class_names),
+            named=bool(options.label_names or class_names),
             thresholds=(options.threshold,) * len(labels),
         )
 
@@ -158,23 +125,23 @@ class MultiLabel(Task):
         return dict(zip(map(str, self.labels), self.counts, strict=True))
 
     @cached_property
-    def _places(self) -> dict[Label, int]:
-        return {label: place for place, label in enumerate(self.labels)}
+    def _known(self) -> dict[str, int]:
+        return label_sets.places(self.labels, named=self.named)
 
-    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+    def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
         """Return one 0.0 or 1.0 for each label, NaN for a null cell; ``[]`` is "none of them"."""
         if self.options.multi_hot:
-            return _multi_hot(cells, len(self.labels))
+            return _multi_hot(cells, self.options, len(self.labels))
         found = _found(cells[0], self.options.separator)
         if found is None:
             return None
         encoded = [0.0] * len(self.labels)
         for label in found:
-            try:
-                encoded[label_sets.index(label, self.labels, known=self._places, named=self.named)] = 1.0
-            except DataError:
-                if self.options.unknown_label == "error":
-                    raise
+            place = self._known.get(str(label))
+            if place is not None:
+                encoded[place] = 1.0
+            elif self.options.unknown_label == "error":
+                raise label_sets.unknown(label, self.labels, self._known)
         return encoded
 
     def _labels(self, labels: Sequence[Sequence[float]], rows: Sequence[Features]) -> tuple[Tensor, int]:
@@ -209,16 +176,26 @@ class MultiLabel(Task):
     def score(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
     ) -> dict[str, float]:
-        """Compare 0/1 rows; a null cell counts as 0 on both sides."""
+        """Compare 0/1 rows, a null cell as 0 on both sides; ``roc_auc`` ranks each label's known cells."""
         predicted, gold = self._predicted(labels, predictions)
         return {
-            name: compute(
-                name,
-                predictions=self._probabilities(predictions) if metric(name).inputs == "scores" else predicted,
-                references=gold,
-            )
+            name: self._ranking(name, labels, predictions)
+            if metric(name).inputs == "scores"
+            else compute(name, predictions=predicted, references=gold)
             for name in self.metrics
         }
+
+    def _ranking(self, name: str, labels: Sequence[Any], predictions: Sequence[Any]) -> float:
+        """Score each label's ranking of the rows that it is known of; without both 0 and 1 there is none."""
+        gold = np.asarray(labels, dtype=np.float64)
+        values = []
+        for place, label in enumerate(self.labels):
+            known = np.flatnonzero(~np.isnan(gold[:, place]))
+            right = gold[known, place].astype(np.int64)
+            if 0 < right.sum() < len(right):
+                scores = [predictions[row]["scores"][str(label)] for row in known.tolist()]
+                values.append(compute(name, predictions=scores, references=right))
+        return sum(values) / len(values) if values else 0.5
 
     def score_per_label(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
@@ -235,25 +212,66 @@ class MultiLabel(Task):
             "scores": {str(label): share for label, share in shares.items()},
         }
 
-    def _predicted(self, labels: Sequence[Any], predictions: Sequence[Any]) -> tuple[list[list[int]], list[list[int]]]:
-        """Return predicted and gold 0/1 rows; null cells are 0 in both."""
+    def _predicted(
+        self, labels: Sequence[Any], predictions: Sequence[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return predicted and gold 0/1 rows, ``[N, C]`` each; null cells are 0 in both."""
         gold = np.asarray(labels, dtype=np.float64)
         predicted = np.zeros(gold.shape, dtype=np.int64)
         for row, prediction in enumerate(predictions):
-            predicted[row, [self._places[label] for label in prediction["labels"]]] = 1
+            places = [self._known[str(label)] for label in prediction["labels"]]
+            np.put(predicted[row], places, 1)
         predicted[np.isnan(gold)] = 0
-        known: list[list[int]] = np.nan_to_num(gold).astype(np.int64).tolist()
-        answered: list[list[int]] = predicted.tolist()
-        return answered, known
+        return predicted, np.nan_to_num(gold).astype(np.int64)
 
-    def _probabilities(self, predictions: Sequence[Any]) -> list[list[float]]:
-        return [[prediction["scores"][str(label)] for label in self.labels] for prediction in predictions]
+
+def _count_multi_hot(
+    options: MultiLabelOptions, cells: Iterable[Cells]
+) -> tuple[tuple[Label, ...], tuple[int, ...], int]:
+    """Return the labels, the rows that have each, and the labelled rows."""
+    names = options.label_names or (None if isinstance(options.label, str) else options.label)
+    if names is None:
+        raise DataError("a column of 0/1 lists needs label_names: the name of each position")
+    labels = label_sets.distinct(names)
+    counts, num_rows = [0] * len(labels), 0
+    for row in cells:
+        values = _multi_hot(row, options, len(labels))
+        num_rows += values is not None
+        for place, value in enumerate(values or ()):
+            counts[place] += value == 1.0
+    if not num_rows:
+        raise DataError(label_sets.ALL_NULL)
+    return labels, tuple(counts), num_rows
+
+
+def _count_lists(
+    options: MultiLabelOptions, cells: Iterable[Cells], class_names: Sequence[str] | None
+) -> tuple[tuple[Label, ...], tuple[int, ...], int]:
+    """Return the labels, the rows that have each, and the labelled rows."""
+    if not isinstance(options.label, str):
+        raise DataError("several label columns are 0/1 columns; set multi_hot: true, or name one column of lists")
+    by_label: Counter[Label] = Counter()
+    num_rows = 0
+    for (cell,) in cells:
+        found = _found(cell, options.separator)
+        num_rows += found is not None
+        by_label.update(set(found or ()))
+    if not num_rows:
+        raise DataError(label_sets.ALL_NULL)
+    if not by_label:
+        raise DataError("no training row has a label: each is empty or null; a task needs rows with labels")
+    labels = label_sets.ordered(by_label, label_names=options.label_names, class_names=class_names)
+    known = label_sets.places(labels, named=bool(options.label_names or class_names))
+    return labels, label_sets.counts_in_order(by_label, known, len(labels)), num_rows
 
 
 def _found(cell: Any, separator: str | None) -> list[Label] | None:
     """Return the labels of one row; ``None`` where the cell is null."""
     if cell is None:
         return None
+    if separator is not None and isinstance(cell, int | float):  # a CSV column in which no cell has several ids
+        number = label_sets.plain(cell)
+        return None if number is None else [number]
     if isinstance(cell, str):
         if separator is None:
             raise DataError(f'labels {cell!r} are text; expected a list, or set separator (as in separator: ",")')
@@ -266,16 +284,19 @@ def _found(cell: Any, separator: str | None) -> list[Label] | None:
     return [label for label in found if label is not None]
 
 
-def _multi_hot(cells: Cells, width: int) -> list[float] | None:
+def _multi_hot(cells: Cells, options: MultiLabelOptions, num_labels: int) -> list[float] | None:
     """Return 0/1 cells as numbers, null as NaN; ``None`` where the whole row is null."""
-    values = cells if len(cells) > 1 else cells[0]
-    if values is None or all(value is None for value in values):
+    values = cells[0] if isinstance(options.label, str) else cells
+    if values is None:
         return None
-    if len(values) != width:
-        raise DataError(f"{len(values)} values of 0 and 1 for {width} labels")
-    if any(value not in (0, 1, None) and not _is_nan(value) for value in values):
+    if not isinstance(values, list | tuple):
+        raise DataError(f"label {values!r} is a {type(values).__name__}; expected a list of 0 and 1")
+    if len(values) != num_labels:
+        raise DataError(f"{len(values)} values of 0 and 1 for {num_labels} labels")
+    found = [math.nan if value is None else value for value in values]
+    if any(value not in (0, 1) and not _is_nan(value) for value in found):
         raise DataError(f"values {list(values)!r}: expected 0, 1 or null for each label")
-    return [math.nan if value is None else float(value) for value in values]
+    return None if all(map(_is_nan, found)) else [float(value) for value in found]
 
 
 def _is_nan(value: Any) -> bool:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, final
+from typing import Annotated, Any, ClassVar, Self, final
 
 import numpy as np
 import torch
+from annotated_types import MinLen
 from torch import Tensor
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute
-from mtl_transformers.tasks.task import Cells, EncodedLabel, Logits, Prediction, Task
+from mtl_transformers.tasks.labels import ALL_NULL, distinct
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
 from mtl_transformers.text.decoding import decode_regression
 from mtl_transformers.text.encoding import Features, Form
 
@@ -31,7 +33,7 @@ class RegressionOptions:
         label: a column of numbers, or several columns: one target each.
     """
 
-    label: str | tuple[str, ...]
+    label: str | Annotated[tuple[str, ...], MinLen(1)]
 
 
 @final
@@ -47,8 +49,8 @@ class Regression(Task):
     """
 
     kind: ClassVar[str] = "regression"
-    vectors: ClassVar[Literal["sequence", "token"]] = "sequence"
-    label_type: ClassVar[Literal["int", "ints", "floats"]] = "floats"
+    vectors: ClassVar[Vectors] = "sequence"
+    label_type: ClassVar[LabelType] = "floats"
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"  # the hub has no name for regression on text
     options_type: ClassVar[type[Any]] = RegressionOptions
@@ -80,22 +82,20 @@ class Regression(Task):
         class_names: Sequence[str] | None,
     ) -> Self:
         """Take mean and standard deviation of each target over the training rows."""
-        targets = cls.label_columns(options)
-        values = np.asarray([_numbers(row) for row in cells], dtype=np.float64).reshape(-1, len(targets))
-        known = ~np.isnan(values)
-        for place, target in enumerate(targets):
-            if not known[:, place].any():
-                raise DataError(f"every label of {target!r} is null; a task needs labelled training rows")
-        mean = [float(values[known[:, place], place].mean()) for place in range(len(targets))]
-        scale = [float(values[known[:, place], place].std()) or 1.0 for place in range(len(targets))]
+        targets = distinct(cls.label_columns(options))
+        values = np.fromiter((_number(cell) for row in cells for cell in row), dtype=np.float64)
+        columns = [column[~np.isnan(column)] for column in values.reshape(-1, len(targets)).T]
+        for target, column in zip(targets, columns, strict=True):
+            if not len(column):
+                raise DataError(f"{target!r}: {ALL_NULL}")
         return cls(
             name=name,
             metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
             options=options,
             targets=targets,
-            counts=tuple(int(n) for n in known.sum(axis=0)),
-            mean=tuple(mean),
-            scale=tuple(scale),
+            counts=tuple(len(column) for column in columns),
+            mean=tuple(float(column.mean()) for column in columns),
+            scale=tuple(float(column.std()) if np.ptp(column) > 0 else 1.0 for column in columns),
         )
 
     @property
@@ -113,15 +113,14 @@ class Regression(Task):
         """Nothing: numbers have no label set."""
         return {}
 
-    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
-        """Return the standardised targets, NaN where one is null; ``None`` where all are."""
-        values = _numbers(cells)
-        if all(math.isnan(value) for value in values):
-            return None
-        return [(v - m) / s for v, m, s in zip(values, self.mean, self.scale, strict=True)]
+    def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
+        """Return the targets in their own unit, NaN where one is null; ``None`` where all are."""
+        values = [_number(cell) for cell in cells]
+        return None if all(map(math.isnan, values)) else values
 
     def _labels(self, labels: Sequence[Sequence[float]], rows: Sequence[Features]) -> tuple[Tensor, int]:
-        values = torch.tensor(labels, dtype=torch.float32)
+        """Return the standardised targets."""
+        values = torch.from_numpy(((np.asarray(labels) - self.mean) / self.scale).astype(np.float32))
         return values, int((~values.isnan()).sum())
 
     def loss(self, logits: Tensor, target: Target) -> Tensor:
@@ -147,14 +146,14 @@ class Regression(Task):
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
         """Return the values in the unit of the data, null where one is missing."""
         assert isinstance(label, Sequence)  # encoded by this task
-        values = [None if math.isnan(v) else v * s + m for v, m, s in zip(label, self.mean, self.scale, strict=True)]
+        values = [None if math.isnan(value) else value for value in label]
         return {"value": values[0]} if len(values) == 1 else {"values": dict(zip(self.targets, values, strict=True))}
 
     def score(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
     ) -> dict[str, float]:
         """Score each target over the rows that have it; the mean over targets comes first, under the metric's name."""
-        gold = np.asarray(labels, dtype=np.float64) * self.scale + self.mean
+        gold = np.asarray(labels, dtype=np.float64)
         predicted = np.asarray([self._values(prediction) for prediction in predictions])
         result: dict[str, float] = {}
         for name in self.metrics:
@@ -188,12 +187,8 @@ class Regression(Task):
         return [prediction["value"]] if len(self.targets) == 1 else [prediction["values"][t] for t in self.targets]
 
 
-def _numbers(cells: Cells) -> list[float]:
-    """Return label cells as numbers, null as NaN."""
-    return [_number(cell) for cell in cells]
-
-
 def _number(cell: Any) -> float:
+    """Return a label cell as a number, null as NaN."""
     if cell is None:
         return math.nan
     if not isinstance(cell, int | float):

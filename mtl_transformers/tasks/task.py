@@ -26,9 +26,10 @@ from mtl_transformers.metrics import LabelScore
 from mtl_transformers.text.encoding import Features, Form
 
 LabelType = Literal["int", "ints", "floats"]
+Vectors = Literal["sequence", "token"]
 
 Cells = tuple[Any, ...]
-"""The values of a task's label columns in one row, as the table gives them; ``None`` is null."""
+"""The values of a task's label columns in one row; ``None`` is null, and the ids of a ClassLabel stand as names."""
 
 EncodedLabel = int | Sequence[int] | Sequence[float] | None
 """A label as numbers; ``None`` is null, NaN a null cell."""
@@ -50,7 +51,7 @@ class Task(ABC):
     """
 
     kind: ClassVar[str]
-    vectors: ClassVar[Literal["sequence", "token"]]  # what the head reads
+    vectors: ClassVar[Vectors]  # what the head reads
     label_type: ClassVar[LabelType]  # how an encoded label is stored
     forms: ClassVar[tuple[Form, ...]]  # forms of input that the kind can read
     hub_task: ClassVar[str]  # the hub's name for it, for the model card
@@ -88,7 +89,7 @@ class Task(ABC):
             options: the kind's options.
             metrics: metric names, or nothing for the kind's default.
             cells: the label cells of all training rows.
-            class_names: names of the label column's ClassLabel, where the table has one.
+            class_names: names of the label column's ClassLabel in order, where the table has one.
 
         Raises:
             DataError: when no row is labelled or the labels are not of this kind.
@@ -110,11 +111,17 @@ class Task(ABC):
         """Training items per label, for tables and cards; empty where there are no labels."""
 
     @abstractmethod
-    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+    def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
         """Turn one row's label cells into numbers; ``None`` where the label is null.
 
+        Args:
+            cells: the row's label cells.
+            row: the encoded row; only its words are read, and only by kinds that read tokens.
+            text: the raw text, or the words joined by one space; likewise.
+
         Raises:
-            DataError: for an unknown or malformed label (the caller adds task, split and row).
+            UnknownLabelError: for a label that training never had (the caller adds task, split and row).
+            DataError: for a malformed label.
         """
 
     @abstractmethod

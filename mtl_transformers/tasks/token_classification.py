@@ -16,12 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtl_transformers.batch import Target
-from mtl_transformers.errors import DataError, nearest
+from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute, per_label
-from mtl_transformers.tasks.task import Cells, EncodedLabel, Logits, Prediction, Task
+from mtl_transformers.tasks import labels as label_sets
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
 from mtl_transformers.text.decoding import decode_spans, decode_tags, decode_word_spans
 from mtl_transformers.text.encoding import Features, Form
-from mtl_transformers.text.tags import CharSpan, bio_to_spans, chars_to_words, spans_to_bio, to_bio
+from mtl_transformers.text.tags import OUTSIDE, CharSpan, bio_to_spans, chars_to_words, spans_to_bio, to_bio
+
+Scheme = Literal["bio", "iob1", "iobes", "plain", "spans"]
 
 NO_LABEL = -100  # the index that torch's cross-entropy ignores
 
@@ -37,7 +40,7 @@ class TokenClassificationOptions:
     """
 
     label: str
-    scheme: Literal["bio", "iob1", "iobes", "plain", "spans"] = "bio"
+    scheme: Scheme = "bio"
     unknown_label: Literal["error", "ignore"] = "error"
 
 
@@ -50,12 +53,11 @@ class TokenClassification(Task):
         labels: the tags in order; output c of the head is tag c. BIO unless the scheme is plain.
         names: labels of spans, or the plain tags.
         counts: training spans (or words) of each of `names`.
-        class_names: names of the label column's ClassLabel, where the table has one.
     """
 
     kind: ClassVar[str] = "token_classification"
-    vectors: ClassVar[Literal["sequence", "token"]] = "token"
-    label_type: ClassVar[Literal["int", "ints", "floats"]] = "ints"
+    vectors: ClassVar[Vectors] = "token"
+    label_type: ClassVar[LabelType] = "ints"
     forms: ClassVar[tuple[Form, ...]] = ("text", "words")
     hub_task: ClassVar[str] = "token-classification"
     options_type: ClassVar[type[Any]] = TokenClassificationOptions
@@ -64,7 +66,6 @@ class TokenClassification(Task):
     labels: tuple[str, ...]
     names: tuple[str, ...]
     counts: tuple[int, ...]
-    class_names: tuple[str, ...] | None
 
     @classmethod
     def label_columns(cls, options: TokenClassificationOptions) -> tuple[str, ...]:
@@ -90,31 +91,23 @@ class TokenClassification(Task):
         counts: Counter[str] = Counter()
         labelled = False
         for (cell,) in cells:
-            if cell is None:
-                continue
-            labelled = True
-            if options.scheme == "spans":
-                counts.update(span.label for span in _char_spans(cell))
-            else:
-                tags = _tags(cell, class_names)
-                if options.scheme == "plain":
-                    counts.update(tag for tag in tags if tag is not None)
-                else:
-                    counts.update(span.label for span in bio_to_spans(_to_bio(tags, options.scheme)))
+            if cell is not None:
+                labelled = True
+                counts.update(_names_in(cell, options.scheme))
         if not labelled:
-            raise DataError("every label is null; a task needs labelled training rows")
+            raise DataError(label_sets.ALL_NULL)
         if not counts:
-            raise DataError("no training row has a span; a task of spans needs some")
-        names = tuple(sorted(counts))
-        bio = tuple(f"{prefix}-{label}" for label in names for prefix in "BI")
+            raise DataError("no training row has a span or a tag; a task needs some")
+        declared = _names_of_class(class_names, options.scheme)
+        names = tuple(map(str, label_sets.ordered(counts, label_names=None, class_names=declared)))
+        bio = tuple(f"{prefix}-{name}" for name in names for prefix in "BI")
         return cls(
             name=name,
             metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
             options=options,
-            labels=names if options.scheme == "plain" else ("O", *bio),
+            labels=names if options.scheme == "plain" else (OUTSIDE, *bio),
             names=names,
             counts=tuple(counts[label] for label in names),
-            class_names=None if class_names is None else tuple(class_names),
         )
 
     @property
@@ -136,23 +129,27 @@ class TokenClassification(Task):
     def _places(self) -> dict[str, int]:
         return {label: place for place, label in enumerate(self.labels)}
 
-    def encode(self, cells: Cells, row: Features) -> EncodedLabel:
+    def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
         """Return one tag id for each word of the row, also for words that truncation lost."""
         cell = cells[0]
         if cell is None:
             return None
+        encoded = [NO_LABEL if tag is None else self._place(tag) for tag in self._tags_of(cell, row, text)]
+        return None if all(place == NO_LABEL for place in encoded) else encoded
+
+    def _tags_of(self, cell: Any, row: Features, text: str) -> Sequence[str | None]:
+        """Return one tag for each word, in BIO unless the tags are plain."""
         if self.options.scheme == "spans":
-            spans, _ = chars_to_words(_char_spans(cell), row.word_spans)
-            return [self._place(tag) for tag in spans_to_bio(spans, len(row.word_spans))]
-        tags = _tags(cell, self.class_names)
+            spans = _char_spans(cell)
+            _check_ends(spans, text)
+            return spans_to_bio(chars_to_words(spans, row.word_spans)[0], len(row.word_spans))
+        tags = _tags(cell)
         if len(tags) != len(row.word_spans):
             raise DataError(
                 f"{len(tags)} tags for {len(row.word_spans)} words; expected one tag for each word of the text column "
                 "(for characters of raw text set scheme: spans)"
             )
-        if self.options.scheme != "plain":
-            return [self._place(tag) for tag in _to_bio(tags, self.options.scheme)]
-        return [NO_LABEL if tag is None else self._place(tag) for tag in tags]
+        return tags if self.options.scheme == "plain" else _to_bio(tags, self.options.scheme)
 
     def num_widened(self, cells: Cells, row: Features) -> int:
         """Return how many character spans do not end at word edges and are widened to whole words."""
@@ -167,10 +164,7 @@ class TokenClassification(Task):
         if self.options.unknown_label == "ignore":
             return NO_LABEL
         name = tag if self.options.scheme == "plain" else tag[2:]
-        raise DataError(
-            f"tag {name!r} is not among the {len(self.names)} training labels{nearest(name, self.names)}. "
-            "Fix the data, or set unknown_label: ignore"
-        )
+        raise label_sets.unknown(name, self.names, dict.fromkeys(self.names, 0))
 
     def _labels(self, labels: Sequence[Sequence[int]], rows: Sequence[Features]) -> tuple[Tensor, int]:
         read = [
@@ -180,7 +174,7 @@ class TokenClassification(Task):
         return values, int((values != NO_LABEL).sum())
 
     def loss(self, logits: Tensor, target: Target) -> Tensor:
-        """Return the summed cross-entropy over the words that have a tag."""
+        """Return the summed cross-entropy over the words that have a tag, each read at its first piece."""
         assert target.labels is not None  # training targets have labels
         return F.cross_entropy(logits, target.labels, reduction="sum", ignore_index=NO_LABEL)
 
@@ -204,16 +198,17 @@ class TokenClassification(Task):
         tags = self._names_of(label)
         if self.options.scheme == "plain":
             return {"tags": tags}
-        spans = []
-        for span in bio_to_spans([tag or "O" for tag in tags]):
+        spans: list[dict[str, Any]] = []
+        for span in bio_to_spans([tag or OUTSIDE for tag in tags]):
             start, end = row.word_spans[span.start_word][0], row.word_spans[span.end_word - 1][1]
-            spans.append({"label": span.label, "text": text[start:end], "start": start, "end": end})
+            words = {"word_start": span.start_word, "word_end": span.end_word} if form == "words" else {}
+            spans.append({"label": span.label, "text": text[start:end], "start": start, "end": end, **words})
         return spans
 
     def score(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
     ) -> dict[str, float]:
-        """Compare tags of all words; a word that truncation lost was predicted as O (plain: as no tag, a miss)."""
+        """Compare tags of the words that have one; truncation predicts O for the words it lost (plain: a miss)."""
         predicted, gold = self._compared(labels, predictions, rows)
         return {name: compute(name, predictions=predicted, references=gold) for name in self.metrics}
 
@@ -245,34 +240,46 @@ class TokenClassification(Task):
     def _compared(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Any], rows: Sequence[Features]
     ) -> tuple[list[list[str]], list[list[str]]]:
-        """Return predicted and gold tags of each row's words; plain words without a label are left out."""
+        """Return predicted and gold tags of each row's words; words without a label are left out of both."""
         predicted, gold = [], []
         for label, prediction, row in zip(labels, predictions, rows, strict=True):
             tags = self._names_of(label)
-            if self.options.scheme == "plain":
-                kept = [word for word, tag in enumerate(tags) if tag is not None]
-                gold.append([tags[word] or "" for word in kept])
-                predicted.append([prediction["tags"][word] or "" for word in kept])
-            else:
-                spans = [CharSpan(span["label"], span["start"], span["end"]) for span in prediction]
-                gold.append([tag or "O" for tag in tags])
-                predicted.append(spans_to_bio(chars_to_words(spans, row.word_spans)[0], len(row.word_spans)))
+            answered = prediction["tags"] if self.options.scheme == "plain" else _tags_of_answer(prediction, row)
+            kept = [word for word, tag in enumerate(tags) if tag is not None]
+            gold.append([tags[word] or "" for word in kept])
+            predicted.append([answered[word] or "" for word in kept])
         return predicted, gold
 
 
-def _tags(cell: Any, class_names: Sequence[str] | None) -> list[str | None]:
-    """Return the tags of one row by name."""
+def _tags_of_answer(spans: Sequence[Mapping[str, Any]], row: Features) -> list[str]:
+    """Return a prediction's spans as one BIO tag for each word."""
+    found, _ = chars_to_words([CharSpan(span["label"], span["start"], span["end"]) for span in spans], row.word_spans)
+    return spans_to_bio(found, len(row.word_spans))
+
+
+def _names_in(cell: Any, scheme: Scheme) -> list[str]:
+    """Return the label of each span, or each plain tag, of one row."""
+    if scheme == "spans":
+        return [span.label for span in _char_spans(cell)]
+    tags = _tags(cell)
+    if scheme == "plain":
+        return [tag for tag in tags if tag is not None]
+    return [span.label for span in bio_to_spans(_to_bio(tags, scheme))]
+
+
+def _names_of_class(class_names: Sequence[str] | None, scheme: Scheme) -> list[str] | None:
+    """Return the labels of spans, or the plain tags, that a ClassLabel declares, in its order."""
+    if class_names is None or scheme in ("plain", "spans"):
+        return None if class_names is None else list(class_names)
+    labels = (tag.partition("-")[2] for tag in class_names)
+    return list(dict.fromkeys(label for label in labels if label))
+
+
+def _tags(cell: Any) -> list[str | None]:
+    """Return the tags of one row."""
     if not isinstance(cell, list | tuple):
         raise DataError(f"tags {cell!r} are a {type(cell).__name__}; expected a list with one tag for each word")
-    tags: list[str | None] = []
-    for tag in cell:
-        if isinstance(tag, int) and class_names is not None:
-            if not -1 <= tag < len(class_names):
-                raise DataError(f"tag id {tag} is outside 0 to {len(class_names) - 1}")
-            tags.append(None if tag == -1 else class_names[tag])
-        else:
-            tags.append(None if tag is None else str(tag))
-    return tags
+    return [None if tag is None else str(tag) for tag in map(label_sets.plain, cell)]
 
 
 def _to_bio(tags: Sequence[str | None], scheme: Literal["bio", "iob1", "iobes"]) -> list[str]:
@@ -294,3 +301,12 @@ def _char_spans(cell: Any) -> list[CharSpan]:
             raise DataError(f"span {dict(span)!r}: expected a name and characters 0 ≤ start < end")
         spans.append(CharSpan(label, start, end))
     return spans
+
+
+def _check_ends(spans: Sequence[CharSpan], text: str) -> None:
+    for span in spans:
+        if span.end > len(text):
+            raise DataError(
+                f"span {span.label!r} from character {span.start} to {span.end} ends after the text, which has "
+                f"{len(text)} characters. Fix the data: offsets count characters of the text column as it is"
+            )

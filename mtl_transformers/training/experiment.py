@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -46,6 +46,7 @@ class Experiment:
         network: encoder and heads, on the CPU.
         tokenizer: of the encoder.
         plan: the order of all rows.
+        encoder_name: of the pretrained encoder, for the card; with ``init_from`` the one that its model began with.
     """
 
     config: Config
@@ -55,6 +56,7 @@ class Experiment:
     network: Network
     tokenizer: Tokenizer
     plan: Plan
+    encoder_name: str
 
     def tasks_by_dataset(self) -> dict[str, dict[str, Task]]:
         """Return the fitted tasks of each dataset."""
@@ -65,21 +67,16 @@ class Experiment:
         return {name: splits[split] for name, splits in self.splits.items() if split in splits}
 
 
-def prepare(config: Config, *, encode_first: Callable[[], None] | None = None) -> Experiment:
+def prepare(config: Config) -> Experiment:
     """Read, fit, encode, plan and build.
-
-    Args:
-        config: the config.
-        encode_first: called before data are read; where several processes share a cache, one goes first.
 
     Raises:
         MTLError: whatever is wrong with data, labels, encoder or settings.
     """
-    if encode_first is not None:
-        encode_first()
     tables = read_tables(config)
-    source = MultiTaskModel.from_pretrained(config.init_from, device="cpu") if config.init_from else None
-    encoder, tokenizer = load_base(config, source)
+    source = load_start(config)
+    encoder, tokenizer = (source.network.encoder, source.tokenizer) if source else load_base(config)
+    apply_settings(encoder, config)
     fitted = fit_tasks(config, tables, known=source.tasks if source else {})
     lengths = max_lengths(config, encoder)
     encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
@@ -97,6 +94,7 @@ def prepare(config: Config, *, encode_first: Callable[[], None] | None = None) -
         network=build_network(config, encoder, fitted, source),
         tokenizer=tokenizer,
         plan=plan_of(config, {name: of["train"] for name, of in splits.items()}),
+        encoder_name=source.encoder_name if source else encoder.source,
     )
 
 
@@ -148,18 +146,28 @@ def fitted_by_dataset(config: Config, fitted: Mapping[str, Task]) -> dict[str, d
     }
 
 
-def load_base(config: Config, source: MultiTaskModel | None) -> tuple[Encoder, Tokenizer]:
-    """Load the encoder and its tokenizer, from ``init_from`` where it is given, and apply its settings."""
-    section = config.encoder
-    if source is not None:
-        _LOG.info("starting from %s: its encoder, and the heads of the tasks that it knows", config.init_from)
-    name = section.name if config.init_from is None else str(source.network.encoder.path)  # type: ignore[union-attr]
-    revision = section.revision if config.init_from is None else None
-    encoder = load_encoder(name, revision=revision, attention=section.attention)
-    if section.gradient_checkpointing:
-        enable_gradient_checkpointing(encoder)
-    freeze(encoder, section.freeze)
+def load_start(config: Config) -> MultiTaskModel | None:
+    """Load the model directory to start from, where the config names one."""
+    if config.init_from is None:
+        return None
+    _LOG.info("starting from %s: its encoder, and the heads of the tasks that it knows", config.init_from)
+    return MultiTaskModel.from_pretrained(config.init_from, device="cpu", attention=config.encoder.attention)
+
+
+def load_base(config: Config) -> tuple[Encoder, Tokenizer]:
+    """Load the pretrained encoder and its tokenizer."""
+    name, revision = config.encoder.name, config.encoder.revision
+    if name is None:
+        raise ConfigError("encoder.name: missing; name an encoder, or a model directory of ours as init_from")
+    encoder = load_encoder(name, revision=revision, attention=config.encoder.attention)
     return encoder, load_tokenizer(name, revision=revision)
+
+
+def apply_settings(encoder: Encoder, config: Config) -> None:
+    """Freeze what is not trained, and turn gradient checkpointing on where it is asked for."""
+    if config.encoder.gradient_checkpointing:
+        enable_gradient_checkpointing(encoder)
+    freeze(encoder, config.encoder.freeze)
 
 
 def max_lengths(config: Config, encoder: Encoder) -> dict[str, int]:
@@ -176,7 +184,7 @@ def max_lengths(config: Config, encoder: Encoder) -> dict[str, int]:
         if limit is not None and lengths[name] > limit:
             key = "encoder.max_length" if section.max_length is None else f"data.{name}.max_length"
             raise ConfigError(
-                f"{key}: {lengths[name]} is more than the {limit} tokens that {config.encoder.name} takes"
+                f"{key}: {lengths[name]} is more than the {limit} tokens that {encoder.source} takes"
             )
     return lengths
 
@@ -229,13 +237,13 @@ def plan_of(config: Config, train: Mapping[str, EncodedSplit]) -> Plan:
     weights = mixing.weights or {}
     return make_plan(
         [PlanDataset(name, split.lengths) for name, split in train.items()],
-        epochs=training.epochs if training.steps is None and training.epochs else None if training.steps else 3,
+        epochs=None if training.steps else training.epochs or 3,
         steps=training.steps,
         strategy=mixing.strategy,
         temperature=mixing.temperature,
         weights=[weights.get(name, 1.0) for name in train] if mixing.strategy == "weights" else None,
         cap=mixing.cap,
-        batch_size=training.batch_size if training.batch_size or training.batch_tokens else 32,
+        batch_size=None if training.batch_tokens else training.batch_size or 32,
         batch_tokens=training.batch_tokens,
         datasets_per_step=mixing.datasets_per_step,
         seed=config.seed,

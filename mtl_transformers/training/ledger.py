@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mtl_transformers.data.columns import column_batches
 from mtl_transformers.data.preparing import EncodedSplit
 from mtl_transformers.errors import CheckpointError
 from mtl_transformers.plan.plan import Plan
@@ -55,8 +57,7 @@ def empty_ledger(splits: Mapping[str, EncodedSplit]) -> Ledger:
 def planned_ledger(plan: Plan, splits: Mapping[str, EncodedSplit], *, num_steps: int) -> Ledger:
     """Return what the plan promises after some steps, read from the plan and the labels alone."""
     masks = [
-        {name: split.labels.with_format("arrow").data.column(name).is_valid() for name in split.num_labelled}
-        for split in splits.values()
+        {name: _is_labelled(split, name) for name in split.num_labelled} for split in splits.values()
     ]
     times = [np.zeros(len(split), dtype=np.int64) for split in splits.values()]
     for step in range(num_steps):
@@ -66,11 +67,16 @@ def planned_ledger(plan: Plan, splits: Mapping[str, EncodedSplit], *, num_steps:
     return Ledger(
         rows={name: int(drawn.sum()) for name, drawn in zip(splits, times, strict=True)},
         labelled_rows={
-            name: int(drawn[mask.to_numpy()].sum())
+            name: int(drawn[mask].sum())
             for of_dataset, drawn in zip(masks, times, strict=True)
             for name, mask in of_dataset.items()
         },
     )
+
+
+def _is_labelled(split: EncodedSplit, task: str) -> NDArray[np.bool_]:
+    """``[n]`` where a row of the split has a label of a task."""
+    return np.concatenate([batch.column(0).is_valid().to_numpy() for batch in column_batches(split.labels, [task])])
 
 
 def check_ledger(ledger: Ledger, promised: Ledger) -> None:

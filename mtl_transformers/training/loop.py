@@ -130,7 +130,7 @@ def train(config: Config, *, overwrite: bool = False) -> Result:
 def run(config: Config, *, overwrite: bool = False) -> Iterator[Planned | Logged | Evaluated | Result]:
     """Train as a config says, and yield what happens; the last event is the `Result`."""
     output = Path(config.output)
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=overwrite, reads=[config.encoder.name or "", config.init_from or ""])
     accelerator = make_accelerator(config)
     precision = resolve_precision(config.training.precision, accelerator.device)
     with accelerator.main_process_first():  # the others read what the first one cached
@@ -184,14 +184,14 @@ def _train(
         outcome = updater.step(step, micro_batches)
         state = replace(state, step=step + 1, ledger=state.ledger.add(outcome.counts))
         window.add(outcome)
-        is_last = state.step == plan.num_steps
-        if is_last or state.step % config.tracking.every_steps == 0:
+        is_evaluated = state.step == plan.num_steps or _is_due(state.step, config.evaluation.every_steps)
+        if is_evaluated or _is_due(state.step, config.tracking.every_steps):
             line = window.close(step=state.step, num_steps=plan.num_steps, rate=settings.learning_rate * factor)
             _write(accelerator, output, state.step, line.values())
             yield line
-        if is_last or (config.evaluation.every_steps and state.step % config.evaluation.every_steps == 0):
+        if is_evaluated:
             state, event = _evaluate(experiment, model, accelerator, output, state)
-            window = Window()
+            window = Window()  # its time is not training's
             yield event
             if settings.early_stop is not None and state.without_better >= settings.early_stop:
                 break
@@ -241,6 +241,10 @@ def _evaluate(
     else:
         state = replace(state, without_better=state.without_better + 1)
     return state, Evaluated(state.step, scores, mean, is_best)
+
+
+def _is_due(step: int, every_steps: int | None) -> bool:
+    return every_steps is not None and step % every_steps == 0
 
 
 def first_metrics(config: Config) -> dict[str, str]:

@@ -7,8 +7,9 @@ Owns which of our files lie in a run directory and when one may be replaced. The
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,13 @@ from mtl_transformers.training.ledger import Ledger
 CONFIG, PLAN, METRICS = "config.yaml", "plan.json", "metrics.jsonl"
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
+def check_output(output: Path, *, overwrite: bool, reads: Iterable[str] = ()) -> None:
     """Refuse an output directory that holds another run, or anything that is not ours.
+
+    Args:
+        output: the run directory.
+        overwrite: an older run may be replaced.
+        reads: directories that the run starts from; one that would be replaced with the older run is refused.
 
     Raises:
         CheckpointError: with what to do.
@@ -41,22 +47,26 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise CheckpointError(f"{output}: holds another run; choose another output, or replace it with --overwrite")
+    for name in reads:
+        if name and output.resolve() in (Path(name).resolve(), *Path(name).resolve().parents):
+            raise CheckpointError(f"{name} lies in {output}, which --overwrite would remove; choose another output")
 
 
 def start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
     """Make the run directory, in place of an older run, with the resolved config and the plan."""
     if output.exists():
-        shutil.rmtree(output)
-    output.mkdir(parents=True)
+        shutil.rmtree(output.resolve())  # of a link, what it points to
+    output.resolve().mkdir(parents=True)
     (output / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
     (output / PLAN).write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (output / METRICS).touch()
 
 
-def log_line(output: Path, entry: Mapping[str, Any]) -> None:
-    """Append one line to ``metrics.jsonl``."""
+def log_line(output: Path, entry: Mapping[str, float]) -> None:
+    """Append one line to ``metrics.jsonl``; a number that is not finite is null, as JSON has none."""
+    numbers = {name: value if math.isfinite(value) else None for name, value in entry.items()}
     with (output / METRICS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        file.write(json.dumps(numbers, ensure_ascii=False) + "\n")
 
 
 def save_model(
@@ -70,7 +80,9 @@ def save_model(
 ) -> None:
     """Write a model directory with the scores of its validation split."""
     served = {name: replace(task, rows_seen=ledger.labelled_rows[name]) for name, task in model.tasks.items()}
-    described = MultiTaskModel(model.network, model.tokenizer, served, precision=model.precision)
+    described = MultiTaskModel(
+        model.network, model.tokenizer, served, precision=model.precision, encoder_name=experiment.encoder_name
+    )
     config, encoder = experiment.config, model.network.encoder
     frozen = config.encoder.freeze == "all" and encoder.path is not None
     directory.save(
@@ -78,7 +90,7 @@ def save_model(
         encoder=encoder,
         tokenizer=model.tokenizer,
         heads=model.network.heads_state(),
-        tasks={**described.tasks_json(encoder=config.encoder.name), "step": step},
+        tasks={**described.tasks_json(), "step": step},
         metrics={
             name: {"validation": {**of_task.metrics, "num_rows": of_task.num_rows}} for name, of_task in scores.items()
         },
@@ -89,7 +101,7 @@ def save_model(
 
 def _card(experiment: Experiment, scores: Mapping[str, TaskScores], ledger: Ledger, path: Path) -> Card:
     config, train = experiment.config, experiment.of_split("train")
-    name = config.encoder.name
+    name = experiment.encoder_name
     return Card(
         name=f"{path.resolve().parent.name}-{path.name}",
         encoder=str(Path(name).resolve()) if Path(name).exists() else name,

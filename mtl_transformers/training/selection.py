@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mtl_transformers.metrics import metric
+from mtl_transformers.metrics import averageable, metric
 
 Scores = Mapping[str, Mapping[str, float]]
 """Metrics by task."""
@@ -33,7 +34,9 @@ class Standing:
 
 
 def mean_score(scores: Scores, first_metrics: Mapping[str, str]) -> float:
-    """Return the mean over tasks of each one's first metric."""
+    """Return the mean over tasks of each one's first metric; NaN where one of them has no place in a mean."""
+    if not all(averageable(metric(name)) for name in first_metrics.values()):
+        return math.nan
     return sum(scores[task][name] for task, name in first_metrics.items()) / len(first_metrics)
 
 

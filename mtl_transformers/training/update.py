@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from mtl_transformers.model.network import Network
 from mtl_transformers.training.optimizer import clip_gradients, trained_parameters
 from mtl_transformers.training.reduce import sum_gradients
 from mtl_transformers.training.steps import Counts, TrainingData, count, item_losses, loss_factors, seed_dropout
+
+_DIVERGED = "Lower training.learning_rate, or set training.precision: fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Updater:
             micro_batches: (number in the step, micro-batch).
 
         Raises:
-            ModelError: a task's loss is not finite.
+            ModelError: a task's loss, or the gradient, is not finite.
         """
         self._network.train()
         counts = count([batch for _, batch in micro_batches], self._data, self._accelerator)
@@ -94,7 +97,7 @@ class Updater:
             sums += self._backward(batch.to(self._device), factors)
         sums = sum_gradients(self._parameters, sums, self._accelerator)
         losses = self._mean_losses(step, sums, counts)
-        norm = self._move()
+        norm = self._move(step)
         return Outcome(counts, losses, norm)
 
     def _backward(self, batch: MicroBatch, factors: Mapping[str, float]) -> Tensor:
@@ -102,8 +105,9 @@ class Updater:
         with autocast(self._precision, self._device):
             logits = self._network(batch)
         losses = item_losses(logits, batch, self._tasks)
-        total = torch.stack([losses[name] * factors[name] for name in losses if name in factors]).sum()
-        self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        weighed = [loss * factors[name] for name, loss in losses.items() if name in factors]
+        if weighed:  # a row whose words all lack a tag has a target without items
+            self._scaler.scale(torch.stack(weighed).sum()).backward()  # type: ignore[no-untyped-call]
         nothing = torch.zeros((), device=self._device)
         return torch.stack([losses[name].detach() if name in losses else nothing for name in self._tasks])
 
@@ -114,18 +118,19 @@ class Updater:
             if counts.items[name]
         }
         for name, value in losses.items():
-            if not -float("inf") < value < float("inf"):
-                raise ModelError(
-                    f"step {step}, task {name!r}: the loss is {value}. Lower training.learning_rate, or set "
-                    "training.precision: fp32"
-                )
+            if not math.isfinite(value):
+                raise ModelError(f"step {step}, task {name!r}: the loss is {value}. {_DIVERGED}")
         return losses
 
-    def _move(self) -> float:
+    def _move(self, step: int) -> float:
         """Clip, step, and drop the gradients, so that an idle head has none in the next step."""
+        if all(parameter.grad is None for parameter in self._parameters):
+            return 0.0
         self._scaler.unscale_(self._optimizer)
-        norm = clip_gradients(self._parameters, self._clip)
+        norm = float(clip_gradients(self._parameters, self._clip))
+        if not math.isfinite(norm) and self._precision != "fp16":  # fp16: the scaler leaves the step out
+            raise ModelError(f"step {step}: the gradient's norm is {norm}, though each loss is finite. {_DIVERGED}")
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
-        return float(norm)
+        return norm

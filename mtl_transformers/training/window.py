@@ -47,7 +47,7 @@ class Window:
 
     def _restart(self) -> None:
         self._items: Counter[str] = Counter()
-        self._loss_sums: Counter[str] = Counter()
+        self._loss_sums: dict[str, float] = {}
         self._tokens = 0
         self._norm = 0.0
         self._started = time.perf_counter()
@@ -55,8 +55,9 @@ class Window:
     def add(self, outcome: Outcome) -> None:
         """Take one more step in."""
         for task, loss in outcome.losses.items():
-            self._items[task] += outcome.counts.items[task]
-            self._loss_sums[task] += loss * outcome.counts.items[task]  # type: ignore[assignment]
+            items = outcome.counts.items[task]
+            self._items[task] += items
+            self._loss_sums[task] = self._loss_sums.get(task, 0.0) + loss * items
         self._tokens += outcome.counts.tokens
         self._norm = outcome.gradient_norm
 

@@ -1,0 +1,40 @@
+"""The config: one YAML file, parsed once and strictly into frozen values."""
+
+from mtl_transformers.config.overrides import parse_override
+from mtl_transformers.config.reading import load_config
+from mtl_transformers.config.sections import (
+    BalancingConfig,
+    BestConfig,
+    Config,
+    DataConfig,
+    EncoderConfig,
+    EvaluationConfig,
+    FilterConfig,
+    MixingConfig,
+    SplitByColumn,
+    SplitByHash,
+    TrackingConfig,
+    TrainingConfig,
+)
+from mtl_transformers.config.specs import dataset_spec
+from mtl_transformers.config.tasks import TaskConfig, first_metric
+
+__all__ = [
+    "BalancingConfig",
+    "BestConfig",
+    "Config",
+    "DataConfig",
+    "EncoderConfig",
+    "EvaluationConfig",
+    "FilterConfig",
+    "MixingConfig",
+    "SplitByColumn",
+    "SplitByHash",
+    "TaskConfig",
+    "TrackingConfig",
+    "TrainingConfig",
+    "dataset_spec",
+    "first_metric",
+    "load_config",
+    "parse_override",
+]

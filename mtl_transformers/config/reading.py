@@ -1,0 +1,53 @@
+"""From a file to a frozen config, or to all of its problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mtl_transformers.config.overrides import Raw, apply_override, copied
+from mtl_transformers.config.problems import problem_lines
+from mtl_transformers.config.references import reference_problems
+from mtl_transformers.config.sections import Config
+from mtl_transformers.config.yaml_text import read_yaml
+from mtl_transformers.errors import ConfigError
+
+
+def load_config(source: str | Path | Mapping[str, object], overrides: Mapping[str, object] | None = None) -> Config:
+    """Read, check and freeze a config.
+
+    Args:
+        source: a YAML file, or its content as a mapping.
+        overrides: values by dotted path, as ``{"training.epochs": 1}``; they obey the same rules.
+
+    Raises:
+        ConfigError: all problems together, each with its path.
+    """
+    where = "config" if isinstance(source, Mapping) else str(source)
+    raw = copied(source if isinstance(source, Mapping) else _read(Path(source)))
+    problems = [line for path, value in (overrides or {}).items() for line in apply_override(raw, path, value)]
+    config = None
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        problems += problem_lines(error.errors(), raw)
+    problems += reference_problems(raw)
+    if config is None or problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError("\n".join([f"{where}: {count}", *(f"  {line}" for line in problems)]))
+    return config
+
+
+def _read(path: Path) -> Raw:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; expected a config in YAML") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    raw = read_yaml(text, where=str(path))
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected a mapping with output, encoder, data and tasks")
+    return raw

@@ -1,0 +1,111 @@
+"""What one section says of another: datasets, tasks and metrics by name.
+
+Works on the raw config, so that it finds what is wrong in one section while another is broken. What a section
+says of itself was checked by the section; here a broken value is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from mtl_transformers.config.tasks import TaskConfig, first_metric, is_legal, legal_metrics, readable_task
+from mtl_transformers.errors import nearest
+from mtl_transformers.metrics import FOREIGN, averageable, metric
+
+
+def reference_problems(raw: Mapping[str, object]) -> list[str]:
+    """Return names that stand for nothing, metrics that do not fit, and settings that nothing uses."""
+    datasets, entries = list(_mapping(raw, "data")), _mapping(raw, "tasks")
+    read = {name: readable_task(entry) for name, entry in entries.items()}
+    tasks = {name: task for name, task in read.items() if task is not None}
+    problems = list(_metric_problems(tasks))
+    if datasets and entries:
+        problems += [
+            *_dataset_problems(datasets, {name: _mapping(entries, name).get("data") for name in entries}),
+            *_weight_problems(datasets, _mapping(_mapping(raw, "mixing"), "weights")),
+        ]
+    problems += _start_problems(raw)
+    return problems + list(_best_problems(_mapping(raw, "best"), tasks, unread=entries.keys() - tasks.keys()))
+
+
+def _mapping(values: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = values.get(key)
+    return {str(name): entry for name, entry in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _start_problems(raw: Mapping[str, object]) -> Iterator[str]:
+    """An encoder is named once: by itself, or as part of the model to start from."""
+    encoder, start = _mapping(raw, "encoder"), raw.get("init_from")
+    if start is None and encoder.get("name") is None:
+        yield "encoder.name: missing; name an encoder, or a model directory of ours as init_from"
+    for key in ("name", "revision"):
+        if start is not None and encoder.get(key) is not None:
+            yield f"encoder.{key}: init_from brings its own encoder; remove one of the two"
+
+
+def _dataset_problems(datasets: list[str], read_from: Mapping[str, object]) -> Iterator[str]:
+    """Datasets of no task, and tasks of no dataset; a name that was probably meant is in use."""
+    used = set()
+    for task, dataset in read_from.items():
+        if not isinstance(dataset, str):  # nobody knows which one it reads
+            used.update(datasets)
+            continue
+        meant = nearest(dataset, datasets)
+        used |= {dataset, *(name for name in datasets if repr(name) in meant)}
+        if dataset not in datasets:
+            yield f"tasks.{task}.data: unknown dataset {dataset!r}; known: {', '.join(datasets)}{meant}"
+    for dataset in datasets:
+        if dataset not in used:
+            yield f"data.{dataset}: no task reads it; add a task with data: {dataset}, or remove it"
+
+
+def _weight_problems(datasets: list[str], weights: Iterable[str]) -> Iterator[str]:
+    for name in weights:
+        if name not in datasets:
+            known = ", ".join(datasets)
+            yield f"mixing.weights.{name}: unknown dataset; known: {known}{nearest(name, datasets)}"
+
+
+def _metric_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
+    for name, task in tasks.items():
+        legal = legal_metrics(task)
+        for chosen in task.metrics:
+            if not is_legal(chosen, task):
+                yield (
+                    f"tasks.{name}.metrics: {chosen!r} does not score this task; expected {', '.join(legal)} "
+                    f"or {FOREIGN}<id or path>{nearest(chosen, legal)}"
+                )
+
+
+def _best_problems(
+    best: Mapping[str, object], tasks: Mapping[str, TaskConfig], *, unread: Iterable[str]
+) -> Iterator[str]:
+    chosen = best.get("metric", "mean")
+    if chosen == "mean":
+        yield from _mean_problems(tasks)
+    elif isinstance(chosen, str):
+        yield from _score_problems("best.metric", chosen, tasks, unread=unread)
+    for name in _mapping(best, "floors"):
+        yield from _score_problems(f"best.floors.{name}", name, tasks, unread=unread)
+
+
+def _mean_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
+    for name, task in tasks.items():
+        first = first_metric(task)
+        if is_legal(first, task) and not averageable(metric(first)):
+            yield (
+                f"best.metric: mean cannot hold {name}/{first}: it is unbounded, better when lower, or of unknown "
+                f"range. Put another metric first in tasks.{name}.metrics, or set best.metric to one task/metric"
+            )
+
+
+def _score_problems(place: str, score: str, tasks: Mapping[str, TaskConfig], *, unread: Iterable[str]) -> Iterator[str]:
+    """Tell a ``task/metric`` that no evaluation computes."""
+    known = [f"{name}/{chosen}" for name, task in tasks.items() for chosen in task.metrics or [first_metric(task)]]
+    name, _, chosen = score.partition("/")
+    if score in known or name in unread:
+        return
+    if name in tasks and is_legal(chosen, tasks[name]):
+        yield f"{place}: {score!r} is not scored; add {chosen} to tasks.{name}.metrics"
+    else:
+        yield f"{place}: {score!r} is not scored; known: {', '.join(known)}{nearest(score, known)}"

@@ -1,0 +1,288 @@
+"""The sections of the config: every key, its default and its documentation.
+
+Owns what can be said of one section alone. What one section says of another is in `references`, tasks by kind in
+`tasks`. Dictionaries are typed as mappings: a config is not changed once it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from mtl_transformers.config.tasks import AnyTask
+from mtl_transformers.config.values import (
+    Bool,
+    Count,
+    Name,
+    NotNegative,
+    Number,
+    Positive,
+    Section,
+    Share,
+    Text,
+    Whole,
+)
+from mtl_transformers.config.yaml_text import write_yaml
+from mtl_transformers.errors import nearest
+
+SplitName = Literal["train", "validation", "test"]
+
+
+class EncoderConfig(Section):
+    """The shared encoder."""
+
+    name: Text | None = None
+    """A hub id, a local directory, or ``package:<module>/<folder>`` of an installed package; null with ``init_from``."""
+    revision: Text | None = None
+    """A revision of a hub id."""
+    max_length: Count | None = None
+    """Tokens of a sequence, special tokens included; null: what the encoder can take, at most 512."""
+    freeze: Literal["all", "embeddings"] | Count | None = None
+    """What is not trained: nothing, everything, the embeddings, or these and a number of lower layers."""
+    attention: Text = "auto"
+    """An attention that transformers knows (sdpa, eager, …); auto takes sdpa where the family has it."""
+    gradient_checkpointing: Bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+
+
+class SplitByColumn(Section):
+    """A split that is a column of the table."""
+
+    column: Text
+    """The column that names each row's split."""
+    values: Mapping[str, SplitName] = {}
+    """Ours by theirs, as ``{dev: validation}``; a value that is a split's name stands for itself."""
+
+
+class SplitByHash(Section):
+    """Splits made from train by a seeded hash of the normalised text: equal texts fall on the same side."""
+
+    validation: Share | None = None
+    """Share of the rows."""
+    test: Share | None = None
+    """Share of the rows."""
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_train_on(self) -> SplitByHash:
+        total = (self.validation or 0) + (self.test or 0)
+        if total == 0:
+            raise ValueError(
+                "nothing to split off; give shares, as {validation: 0.1}, or a column that names the split"
+            )
+        if total >= 1:
+            raise ValueError(f"validation and test take {total:g} of the rows; leave some to train on")
+        return self
+
+
+def _by_keys(entry: object) -> object:
+    if isinstance(entry, Mapping):
+        return split_section(entry).model_validate(entry)
+    if isinstance(entry, SplitByColumn | SplitByHash):
+        return entry
+    raise ValueError("expected shares, as {validation: 0.1}, or a column, as {column: split}")
+
+
+def split_section(entry: Mapping[str, object]) -> type[SplitByColumn | SplitByHash]:
+    """Return the section that reads ``data.<name>.split``, also where a key is misspelt."""
+    by_column = any(nearest(str(key), SplitByColumn.model_fields) for key in entry)
+    return SplitByColumn if by_column else SplitByHash
+
+
+class FilterConfig(Section):
+    """Rows that are left out."""
+
+    drop_empty: Bool = False
+    """Leave out rows whose text is null or empty; else such a row is an error."""
+
+
+def _one_or_two(columns: object) -> object:
+    if isinstance(columns, list | tuple) and len(columns) != 2:
+        raise ValueError(f"expected one column, or two as [first, second] for pairs; got {len(columns)}")
+    return columns
+
+
+class DataConfig(Section):
+    """One dataset: a named table with splits. Its rows go through split, shuffle, limit and filter, in this order."""
+
+    path: Text
+    """csv, json, parquet, arrow, text, conll, conllu, a hub id, or a save_to_disk directory."""
+    name: Text | None = None
+    """The configuration of a hub dataset."""
+    revision: Text | None = None
+    """A revision of a hub id."""
+    files: Mapping[str, str | tuple[str, ...]] | str | tuple[str, ...] | None = None
+    """Paths or globs by split; without splits they are train."""
+    options: Mapping[str, JsonValue] = {}
+    """The builder's own (``delimiter``, ``column_names``, …), checked against its fields."""
+    splits: Mapping[SplitName, Text] = {}
+    """Our split by theirs, as ``{validation: validation_matched}``."""
+    split: Annotated[SplitByColumn | SplitByHash, BeforeValidator(_by_keys)] | None = None
+    """How to make splits; null: where there is no validation split, a tenth of train by hash."""
+    text: Annotated[Text | tuple[Text, Text], BeforeValidator(_one_or_two)]
+    """A column of text or of words, or two columns for pairs."""
+    id: Text | None = None
+    """A column that names the rows in predictions."""
+    max_length: Count | None = None
+    """Tokens of a sequence here, instead of the encoder's ``max_length``."""
+    shuffle: Bool = False
+    """Shuffle by the seed before ``limit``."""
+    limit: Mapping[SplitName, Count] = {}
+    """At most this many rows of a split."""
+    filter: FilterConfig = FilterConfig()
+    """Rows that are left out."""
+
+
+_USED_BY = {"temperature": "temperature", "weights": "weights", "cap": "capped"}
+_EXAMPLES = {"weights": "as {tickets: 2}", "capped": "a number of rows"}
+
+
+class MixingConfig(Section):
+    """How many rows each dataset gives."""
+
+    strategy: Literal["proportional", "temperature", "uniform", "weights", "round_robin", "capped"] = "temperature"
+    """By size; by size^(1/T); equally; by given weights; equally in turns; by size up to a cap."""
+    temperature: Annotated[Number, Field(ge=1)] = 2.0
+    """T of ``temperature`` (arXiv:1910.10683 §3.5.2): 1 is proportional, large is uniform."""
+    weights: Mapping[str, Positive] | None = Field(default=None, validate_default=True)
+    """Of ``weights``, by dataset; a dataset that is not named weighs 1."""
+    cap: Count | None = Field(default=None, validate_default=True)
+    """Of ``capped``: rows beyond it do not raise a dataset's share."""
+    datasets_per_step: Literal["one", "many"] = "one"
+    """One: interleaved batches. Many: rows of several datasets in each batch."""
+
+    @field_validator("temperature", "weights", "cap")
+    @classmethod
+    def _belongs_to_the_strategy(cls, value: object, info: ValidationInfo) -> object:
+        strategy, user = info.data.get("strategy"), _USED_BY[str(info.field_name)]
+        if strategy == user and not value:
+            raise ValueError(f"strategy {user} needs {info.field_name}, {_EXAMPLES[user]}")
+        if strategy not in (None, user) and value is not None:
+            raise ValueError(f"only strategy {user} uses this key, and strategy is {strategy}; remove one of them")
+        return value
+
+    @property
+    def unused(self) -> set[str]:
+        """Settings that the strategy does not use: they may not be given, and are not written."""
+        return {setting for setting, user in _USED_BY.items() if user != self.strategy}
+
+
+class BalancingConfig(Section):
+    """How the losses of several tasks become one update."""
+
+    method: Literal["fixed"] = "fixed"
+    """fixed: each loss times its task's weight."""
+
+
+def _share_or_steps(warmup: float) -> float:
+    if warmup > 1 and not warmup.is_integer():
+        raise ValueError(f"expected a share below 1 or a whole number of steps; got {warmup}")
+    return warmup
+
+
+class TrainingConfig(Section):
+    """The steps and the optimizer."""
+
+    epochs: Positive | None = None
+    """The plan holds epochs × all rows; 3 when ``steps`` is not given either."""
+    steps: Count | None = None
+    """Or this many steps."""
+    batch_size: Count | None = None
+    """Rows of one step over all processes; 32 when ``batch_tokens`` is not given either."""
+    batch_tokens: Count | None = None
+    """Or padded tokens of one step over all processes."""
+    max_tokens: Count = 4096
+    """Padded tokens of one micro-batch on one device: memory, not learning."""
+    learning_rate: Positive = 5.0e-5
+    """Of the encoder."""
+    head_learning_rate: Positive = 1.0e-3
+    """Of the heads."""
+    weight_decay: NotNegative = 0.01
+    """Not on biases and norms."""
+    warmup: Annotated[NotNegative, AfterValidator(_share_or_steps)] = 0.1
+    """Below 1 a share of the steps, else a number of steps."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """After the warm-up: down to 0 in a line or half a cosine, or not at all."""
+    clip: Positive | None = 1.0
+    """Largest norm of the gradient."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 where the device computes in it, else fp32. Weights are always fp32."""
+    early_stop: Count | None = None
+    """Stop after so many evaluations without a better model."""
+
+    @field_validator("steps", "batch_tokens")
+    @classmethod
+    def _one_of_two(cls, value: int | None, info: ValidationInfo) -> int | None:
+        others = {"steps": ("epochs",), "batch_tokens": ("batch_size", "steps")}[str(info.field_name)]
+        for other in others:
+            if value is not None and info.data.get(other) is not None:
+                raise ValueError(f"{other} and {info.field_name} exclude each other; remove one, or set it to null")
+        return value
+
+
+class EvaluationConfig(Section):
+    """When the validation splits are scored."""
+
+    every_steps: Count | None = 500
+    """And at the end; null: at the end only."""
+
+
+class BestConfig(Section):
+    """Which model is kept as ``best/``."""
+
+    metric: Text = "mean"
+    """``mean`` of each task's first metric, or ``task/metric``."""
+    floors: Mapping[str, Number] = {}
+    """Least value of ``task/metric``; while no model meets all, the one that lacks least is best."""
+
+
+class TrackingConfig(Section):
+    """Where metrics go besides ``metrics.jsonl``."""
+
+    with_: tuple[Text, ...] = Field(default=(), alias="with")
+    """Trackers as Accelerate names them: tensorboard, wandb, mlflow, trackio, …"""
+    every_steps: Count = 10
+    """Steps between two lines of ``metrics.jsonl``."""
+
+
+class Config(Section):
+    """The whole config."""
+
+    output: Text
+    """The run directory; like all paths, relative to the working directory."""
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 13
+    """Of everything random."""
+    init_from: Text | None = None
+    """A model directory of ours: encoder and heads to start from."""
+    encoder: EncoderConfig
+    """The shared encoder."""
+    data: Mapping[Name, DataConfig] = Field(min_length=1)
+    """The datasets by name."""
+    tasks: Mapping[Name, SerializeAsAny[AnyTask]] = Field(min_length=1)
+    """The tasks by name."""
+    mixing: MixingConfig = MixingConfig()
+    """How many rows each dataset gives."""
+    balancing: BalancingConfig = BalancingConfig()
+    """How the losses of several tasks become one update."""
+    training: TrainingConfig = TrainingConfig()
+    """The steps and the optimizer."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """When the validation splits are scored."""
+    best: BestConfig = BestConfig()
+    """Which model is kept as ``best/``."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Where metrics go besides ``metrics.jsonl``."""
+
+    def to_yaml(self) -> str:
+        """Return the resolved config as YAML that `load_config` reads back to an equal config."""
+        return write_yaml(self.model_dump(mode="json", by_alias=True, exclude={"mixing": self.mixing.unused}))

@@ -1,0 +1,139 @@
+"""Encodes the labels of a split, row by row, and says which row has a label that cannot be.
+
+Owns the errors of label cells and what is read beside them: the words and texts that tags and spans are matched with.
+What a label means is the task's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+
+from mtl_transformers.data.caching import BATCH_ROWS, cached_map, content_key, digest
+from mtl_transformers.data.cells import reader_of
+from mtl_transformers.errors import DataError
+from mtl_transformers.tasks.labels import UnknownLabelError, listed
+from mtl_transformers.tasks.task import EncodedLabel, LabelType, Task
+from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.inputs import Input, row_of, text_of
+
+SHOWN = 60  # characters of a text that a message shows
+
+_INTS = datasets.Value("int32")
+_TYPES: Mapping[LabelType, Any] = {
+    "int": _INTS,
+    "ints": datasets.List(_INTS),
+    "floats": datasets.List(datasets.Value("float64")),
+}
+_NO_WORDS = Features((), ())
+
+
+def texts_of(table: datasets.Dataset, rows: Sequence[int] | slice, *, columns: Sequence[str], form: Form) -> list[str]:
+    """Return the texts that character offsets count in."""
+    batch = table.select_columns(list(columns))[rows]
+    return [text_of(row_of(cells, form=form)) for cells in zip(*(batch[name] for name in columns), strict=True)]
+
+
+def shown_row(table: datasets.Dataset, row: int, *, columns: Sequence[str], form: Form) -> str:
+    """Name a row by its number and the beginning of its text."""
+    (text,) = texts_of(table, [row], columns=columns, form=form)
+    return f"row {row} ({text if len(text) <= SHOWN else text[:SHOWN] + '…'!r})"
+
+
+def encode_labels(rows: LabelledRows, tasks: Mapping[str, Task], *, texts_key: str) -> datasets.Dataset:
+    """Encode the labels of all tasks, a column each; from the cache where the content is known.
+
+    Args:
+        rows: of a split.
+        tasks: the fitted tasks on it.
+        texts_key: what the encoded rows were made from.
+
+    Raises:
+        DataError: as `LabelledRows.encode`.
+    """
+    table = rows.table
+    columns = sorted({column for task in tasks.values() for column in task.label_columns(task.options)})
+    types = {column: repr(table.features[column]) for column in columns}
+    fitted = {name: task.to_json() for name, task in tasks.items()}
+    described = json.dumps([types, fitted], sort_keys=True)
+    return cached_map(
+        table.select_columns(columns),
+        lambda _, numbers: {name: rows.encode(name, task, numbers) for name, task in tasks.items()},
+        features={name: _TYPES[task.label_type] for name, task in tasks.items()},
+        key=digest(texts_key, "labels", described, content_key(table, columns)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """The rows of a split as labels are read from them.
+
+    Attributes:
+        table: the rows.
+        features: the rows, encoded.
+        given: what of a row is encoded; words and text are read only where it is aligned.
+        where: names the dataset and the split.
+    """
+
+    table: datasets.Dataset
+    features: datasets.Dataset
+    given: Input
+    where: str
+
+    def encode(self, name: str, task: Task, numbers: Sequence[int]) -> list[EncodedLabel]:
+        """Return the labels of some consecutive rows.
+
+        Raises:
+            DataError: with task, dataset, split, row and text; of unknown labels also the others of the split.
+        """
+        encoded: list[EncodedLabel] = []
+        for number, label in zip(numbers, self._each(task, numbers), strict=True):
+            if isinstance(label, DataError):
+                others = self._unknown(task) if isinstance(label, UnknownLabelError) else ""
+                row = shown_row(self.table, number, columns=self.given.columns, form=self.given.form)
+                raise DataError(f"task {name!r}, {self.where}, {row}: {label}{others}") from label
+            encoded.append(label)
+        return encoded
+
+    def _each(self, task: Task, numbers: Sequence[int]) -> Iterator[EncodedLabel | DataError]:
+        """Yield the label of each of some consecutive rows, or what is wrong with it."""
+        columns = task.label_columns(task.options)
+        readers = [reader_of(self.table.features[column]) for column in columns]
+        start, stop = numbers[0], numbers[-1] + 1
+        batch = self.table.select_columns(list(columns))[start:stop]
+        cells = zip(*(batch[column] for column in columns), strict=True)
+        for row, (features, text) in zip(cells, self._words(start, stop), strict=True):
+            try:
+                label = task.encode(
+                    tuple(read(cell) for read, cell in zip(readers, row, strict=True)), features, text=text
+                )
+            except DataError as error:
+                yield error
+            else:
+                yield label
+
+    def _words(self, start: int, stop: int) -> list[tuple[Features, str]]:
+        """Return words and text of some rows."""
+        if not self.given.aligned:
+            return [(_NO_WORDS, "")] * (stop - start)
+        spans = self.features.select_columns("word_spans")[start:stop]["word_spans"]
+        words = [Features((), (), word_spans=[(first, last) for first, last in of_row]) for of_row in spans]
+        texts = texts_of(self.table, slice(start, stop), columns=self.given.columns, form=self.given.form)
+        return list(zip(words, texts, strict=True))
+
+    def _unknown(self, task: Task) -> str:
+        """List the labels of the whole split that training never had."""
+        starts = range(0, len(self.table), BATCH_ROWS)
+        batches = [range(start, min(start + BATCH_ROWS, len(self.table))) for start in starts]
+        found = Counter(
+            label.label
+            for numbers in batches
+            for label in self._each(task, numbers)
+            if isinstance(label, UnknownLabelError)
+        )
+        return f" (unknown labels of this split: {listed(sorted(found))}; {found.total()} rows)"

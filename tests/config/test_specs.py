@@ -1,0 +1,51 @@
+"""A dataset's section as plain values."""
+
+from mtl_transformers.config import dataset_spec, load_config
+from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+
+
+def test_every_key_reaches_the_data(smallest):
+    smallest["data"]["tickets"] = {
+        "path": "json",
+        "name": "small",
+        "revision": "main",
+        "files": {"train": ["a.json", "b.json"]},
+        "options": {"field": "rows"},
+        "splits": {"validation": "dev"},
+        "split": {"test": 0.2},
+        "text": ["first", "second"],
+        "id": "key",
+        "max_length": 64,
+        "shuffle": True,
+        "limit": {"train": 10},
+        "filter": {"drop_empty": True},
+    }
+    spec = dataset_spec("tickets", load_config(smallest).data["tickets"])
+    assert spec == DatasetSpec(
+        source=Source(
+            name="tickets",
+            path="json",
+            config_name="small",
+            revision="main",
+            files={"train": ("a.json", "b.json")},
+            options={"field": "rows"},
+            splits={"validation": "dev"},
+        ),
+        text=("first", "second"),
+        id="key",
+        max_length=64,
+        split=HashSplit({"test": 0.2}),
+        shuffle=True,
+        limit={"train": 10},
+        drop_empty=True,
+    )
+
+
+def test_defaults_are_absence(smallest):
+    spec = dataset_spec("tickets", load_config(smallest).data["tickets"])
+    assert spec == DatasetSpec(source=Source(name="tickets", path="csv"), text=("body",))
+
+
+def test_a_column_can_name_the_split(smallest):
+    config = load_config(smallest, {"data.tickets.split": {"column": "part", "values": {"dev": "validation"}}})
+    assert dataset_spec("tickets", config.data["tickets"]).split == ColumnSplit("part", {"dev": "validation"})

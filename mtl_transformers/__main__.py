@@ -1,5 +1,6 @@
 """``python -m mtl_transformers``, and what ``accelerate launch -m`` and ``torchrun -m`` start."""
 
-from mtl_transformers.cli import main
+from mtl_transformers.cli.main import main
 
-main()
+if __name__ == "__main__":  # a worker that is spawned imports this file again
+    main()

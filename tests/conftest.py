@@ -1,16 +1,30 @@
-"""Fixtures that every test may use: tiny real encoders, and no network."""
+"""Fixtures that every test may use: tiny real encoders, no network, and a cache of `datasets` that goes away."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # read at import by huggingface_hub, so before any other import
+os.environ["HF_HUB_OFFLINE"] = "1"  # both are read at import, so they stand before any other import
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="mtl_datasets_")  # of fixtures and processes that tests start
 
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import pytest
 from tiny import tiny_encoder_dir
 
 EncoderDir = Callable[[str], Path]
+
+atexit.register(shutil.rmtree, os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let no test write into the user's cache, or read what another test left in it."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets_cache")
+    return tmp_path / "datasets_cache"
 
 
 @pytest.fixture(scope="session")

@@ -15,15 +15,15 @@ FILLERS = "the my and how I when have of it on with your very much please thanks
 Row = dict[str, Any]
 
 
-def tickets(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
-    """Rows of raw text with four labels that single words give away; ``holes`` is the share of nulls in each column."""
+def tickets(num_rows: int, *, seed: int = 0, holes: float = 0.0, max_fillers: int = 11) -> list[Row]:
+    """Rows of raw text with labels that single words give away; ``holes`` is the share of nulls in each column."""
     rng = random.Random(seed)
     rows = []
     for number in range(num_rows):
         word, intent = rng.choice(list(INTENTS.items()))
         topics = sorted(topic for topic in ("app", "card", "order") if rng.random() < 0.4)
         place, bangs = rng.choice(PLACES), rng.randrange(2)
-        words = [word, *topics, place, *rng.choices(FILLERS, k=rng.randrange(1, 12))]
+        words = [word, *topics, place, *rng.choices(FILLERS, k=rng.randint(1, max_fillers))]
         rng.shuffle(words)
         text = " ".join(words) + " !" * bangs
         start = text.index(place)

@@ -21,6 +21,7 @@ from torch import Tensor
 from mtl_transformers.batch import MicroBatch
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.model.network import Network
 from mtl_transformers.training import loop, update
 from mtl_transformers.training.steps import count, item_losses, loss_factors
 from mtl_transformers.training.update import Outcome, Updater
@@ -28,8 +29,20 @@ from mtl_transformers.training.update import Outcome, Updater
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
 
-def observed_run(config: Config, *, sabotage: Sabotage | None = None) -> dict[str, Any]:
+def observed_run(
+    config: Config,
+    *,
+    sabotage: Sabotage | None = None,
+    watch: Callable[[Network], None] = lambda network: None,
+    after_step: Callable[[Network], None] = lambda network: None,
+) -> dict[str, Any]:
     """Train, and return as plain values what this process did.
+
+    Args:
+        config: of the training; an older run is replaced.
+        sabotage: breaks something first.
+        watch: sees the network before the first step; it keeps the last weights afterwards.
+        after_step: sees the network after each step.
 
     Returns:
         ``parts``: for each step (number of the micro-batch, its (dataset, row) pairs) of this process; ``items``: for
@@ -39,10 +52,15 @@ def observed_run(config: Config, *, sabotage: Sabotage | None = None) -> dict[st
     seen: dict[str, list[Any]] = {"parts": [], "items": [], "answered": []}
 
     class ObservedUpdater(Updater):
+        def __init__(self, network: Network, *given: Any, **named: Any) -> None:
+            super().__init__(network, *given, **named)
+            watch(network)
+
         def step(self, step: int, micro_batches: Sequence[tuple[int, MicroBatch]]) -> Outcome:
             seen["parts"].append([(number, batch.rows) for number, batch in micro_batches])
             outcome = super().step(step, micro_batches)
             seen["items"].append(dict(outcome.counts.items))
+            after_step(self._network)
             return outcome
 
     class ObservedModel(MultiTaskModel):

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mtl_transformers.config import Config
+from mtl_transformers.data.cells import cells_of
+from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.errors import CheckpointError, ConfigError
+from mtl_transformers.inference.precision import default_device, resolve_precision
+from mtl_transformers.tasks.task import Task
+from mtl_transformers.tasks.token_classification import TokenClassification
 from mtl_transformers.training.experiment import Experiment, prepare
 from mtl_transformers.training.overview import overview
+from mtl_transformers.training.saving import check_output
 
-FEW_ROWS = 5  # a label with fewer training rows is hardly learnt
-MANY_TRUNCATED = 0.05  # share of rows
+FEW_ITEMS = 5  # a label with fewer training items is hardly learnt
+MANY_TRUNCATED = 0.05  # share of the rows
+MANY_NULLS = 0.5  # share of the rows
+SHOWN = 8  # labels that a warning lists
+CHUNK_ROWS = 1000  # rows that are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedTask:
-    """A task's labels on each split.
+    """A task's labels on each split, ``train`` first.
 
     Attributes:
         task: its name.
         kind: its kind.
         labelled: labelled rows by split.
         nulls: rows whose label is null, by split.
-        counts: training items by label.
+        counts: items by split and label: rows, spans, or words of a plain tag; empty where there are no labels.
+        num_widened: character spans that do not end at word edges and are widened to whole words, by split.
     """
 
     task: str
     kind: str
     labelled: Mapping[str, int]
     nulls: Mapping[str, int]
-    counts: Mapping[str, int]
+    counts: Mapping[str, Mapping[str, int]]
+    num_widened: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +58,114 @@ class Report:
     """
 
     plan: Mapping[str, Any]
-    tasks: list[CheckedTask]
-    warnings: list[str]
+    tasks: Sequence[CheckedTask]
+    warnings: Sequence[str]
 
 
 def check(config: Config) -> Report:
-    """Do all that a training does before its first step, and report on it.
+    """Do all that a training does before its first step, and report on it; the output is not touched.
 
     Raises:
-        MTLError: whatever would stop the training.
+        MTLError: whatever is wrong with config, data, labels or encoder.
     """
     experiment = prepare(config)
     tasks = [_checked(experiment, name) for name in experiment.tasks]
-    return Report(overview(experiment), tasks, _warnings(experiment, tasks))
+    warnings = [*_about_run(config), *_about_rows(experiment), *_about_labels(tasks)]
+    return Report(overview(experiment), tasks, warnings)
 
 
 def _checked(experiment: Experiment, name: str) -> CheckedTask:
     served = experiment.tasks[name]
     splits = experiment.splits[served.dataset]
+    counts = {split: _counts(served.task, of) for split, of in splits.items()}
     return CheckedTask(
         task=name,
         kind=served.task.kind,
         labelled={split: of.num_labelled[name] for split, of in splits.items()},
         nulls={split: len(of) + of.num_unlabelled - of.num_labelled[name] for split, of in splits.items()},
-        counts=served.task.label_counts,
+        counts=counts if any(counts.values()) else {},
+        num_widened={split: _num_widened(served.task, of) for split, of in splits.items()},
     )
 
 
-def _warnings(experiment: Experiment, tasks: list[CheckedTask]) -> list[str]:
-    found = []
+def _counts(task: Task, split: EncodedSplit) -> dict[str, int]:
+    """Return the items of each label: the support that its scores would have."""
+    counts = Counter[str]()
+    for rows in _chunks(split):
+        labels = split.labels_of(rows)[task.name]
+        kept = [row for row, label in zip(rows, labels, strict=True) if label is not None]
+        if kept:
+            features = split.features_of(kept)
+            given = [label for label in labels if label is not None]
+            scores = task.score_per_label(given, [task.majority(row) for row in features], features)
+            counts.update({of.label: of.support for of in scores})
+    return {label: counts[label] for label in task.label_counts}
+
+
+def _num_widened(task: Task, split: EncodedSplit) -> int:
+    if not isinstance(task, TokenClassification) or task.options.scheme != "spans":
+        return 0
+    cells = cells_of(split.table, task.label_columns(task.options))
+    features = (row for rows in _chunks(split) for row in split.features_of(rows))
+    return sum(task.num_widened(of_row, row) for of_row, row in zip(cells, features, strict=True))
+
+
+def _chunks(split: EncodedSplit) -> Iterator[range]:
+    for start in range(0, len(split), CHUNK_ROWS):
+        yield range(start, min(start + CHUNK_ROWS, len(split)))
+
+
+def _about_run(config: Config) -> Iterator[str]:
+    """Yield what would stop a training here, though not everywhere."""
+    try:
+        check_output(Path(config.output), overwrite=False)
+    except CheckpointError as error:
+        yield f"output: {error}"
+    try:
+        resolve_precision(config.training.precision, default_device())
+    except ConfigError as error:
+        yield f"training.precision: {error}"
+
+
+def _about_rows(experiment: Experiment) -> Iterator[str]:
     for dataset, splits in experiment.splits.items():
         for split, of in splits.items():
             share = of.num_truncated / max(1, len(of))
             if share > MANY_TRUNCATED:
-                found.append(
+                yield (
                     f"data.{dataset}, {split}: {share:.0%} of the rows are cut to {of.input.max_length} tokens; "
                     f"raise data.{dataset}.max_length if their ends matter"
                 )
             if of.num_unlabelled:
-                found.append(f"data.{dataset}, {split}: {of.num_unlabelled} rows have no label and are left out")
+                yield f"data.{dataset}, {split}: {of.num_unlabelled:,} rows have no label and are left out"
+
+
+def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
     for task in tasks:
-        rare = [label for label, items in task.counts.items() if items < FEW_ROWS]
+        place = f"tasks.{task.task}"
+        for split, num_labelled in task.labelled.items():
+            num_rows = num_labelled + task.nulls[split]
+            if not num_labelled:
+                yield f"{place}, {split}: no row has a label, so it cannot be scored there"
+            elif task.nulls[split] > MANY_NULLS * num_rows:
+                yield f"{place}, {split}: {task.nulls[split]:,} of {num_rows:,} labels are null"
+            if task.num_widened[split]:
+                yield (
+                    f"{place}, {split}: {task.num_widened[split]:,} spans do not end at the edges of words and are "
+                    "widened to whole words"
+                )
+        train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
+        rare = [label for label, items in train.items() if items < FEW_ITEMS]
         if rare:
-            shown = ", ".join(rare[:8]) + (", …" if len(rare) > 8 else "")
-            found.append(f"tasks.{task.task}: {len(rare)} labels have fewer than {FEW_ROWS} training items: {shown}")
-        found += [
-            f"tasks.{task.task}: no row of {split} has a label, so it cannot be scored there"
-            for split, rows in task.labelled.items()
-            if not rows
-        ]
-    return found
+            yield f"{place}, train: {_labels(rare)} fewer than {FEW_ITEMS} times: {_listed(rare)}"
+        absent = [label for label, items in validation.items() if not items and train[label]]
+        if absent:
+            yield f"{place}, validation: {_labels(absent)} not at all, so nothing scores them: {_listed(absent)}"
+
+
+def _labels(labels: Sequence[str]) -> str:
+    return "1 label occurs" if len(labels) == 1 else f"{len(labels)} labels occur"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:SHOWN]) + (", …" if len(labels) > SHOWN else "")

@@ -264,7 +264,7 @@ class Config(Section):
     """Of everything random."""
     init_from: Text | None = None
     """A model directory of ours: encoder and heads to start from."""
-    encoder: EncoderConfig
+    encoder: EncoderConfig = EncoderConfig()
     """The shared encoder."""
     data: Mapping[Name, DataConfig] = Field(min_length=1)
     """The datasets by name."""

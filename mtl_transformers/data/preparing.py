@@ -154,11 +154,14 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
         if spec.shuffle:
             table = shuffle_rows(table, dataset=spec.name, split=split, seed=seed)
         table = limit_rows(table, spec.limit.get(split))
+        if split not in loaded or table is not loaded[split]:
+            table = contiguous(table)
         if spec.drop_empty:
             table, dropped[split] = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
-        as_loaded = split in loaded and table is loaded[split]
-        ready[split] = (table if as_loaded else contiguous(table)).with_format(None)
-        check_texts(ready[split], dataset=spec.name, split=split, text=spec.text)
+        if dropped.get(split):
+            table = contiguous(table)
+        check_texts(table, dataset=spec.name, split=split, text=spec.text)
+        ready[split] = table.with_format(None)
     return Tables(spec, ready, form=_form(spec, ready), num_dropped=dropped)
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mtl_transformers.errors import ConfigError, DataError, nearest
-from mtl_transformers.inference.files import FORMATS, FileRow, read_rows, write_objects, write_table
+from mtl_transformers.inference.files import FORMATS, FileRow, complete_file, read_rows, write_objects, write_table
 from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel, chunked
 from mtl_transformers.inference.rows import listed
 from mtl_transformers.tasks.task import Prediction
@@ -64,19 +63,12 @@ def predict_file(
     _check_columns(model, columns or {})
     _check_names(list(tasks or model.tasks))
     answers = _answers(model, source, tasks, columns=columns or {}, id_column=id_column, top_k=top_k, on_rows=on_rows)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with complete_file(target) as temporary:
         if target.suffix.lower() == ".jsonl":
             num_rows = write_objects(answers, temporary)
         else:
             like = _table_row({name: _any_answer(model, name) for name in tasks or model.tasks})
             num_rows = write_table(map(_table_row, answers), temporary, suffix=target.suffix.lower(), like=like)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise DataError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     if not num_rows:
         _LOG.warning("%s holds no rows, and so does %s", source, target)
     return num_rows

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -89,6 +91,25 @@ _READERS: Mapping[str, Callable[[Path], Iterator[FileRow]]] = {
 }
 
 
+@contextmanager
+def complete_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary place beside a path, which takes the path's name when all is written, and else is removed.
+
+    Raises:
+        DataError: the path cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
 def write_objects(rows: Iterable[FileRow], path: Path) -> int:
     """Write JSON lines; what JSON does not know (dates, decimals) as text. Returns the number of rows."""
     num_rows = 0
@@ -153,7 +174,7 @@ def _schema(rows: Sequence[FileRow], like: FileRow) -> pa.Schema:
 
 def _type(cells: Sequence[Any]) -> pa.DataType:
     try:
-        found = pa.infer_type(cells)
+        found = pa.array(cells).type
     except pa.ArrowException:  # numbers and text
         return pa.string()
     return pa.string() if pa.types.is_null(found) else found

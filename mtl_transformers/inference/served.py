@@ -58,7 +58,7 @@ def read_entry(name: str, entry: Mapping[str, Any], *, max_length: int | None) -
         ModelError: a key is missing, unknown or malformed, or the parts do not fit each other.
     """
     try:
-        head = Head(head_spec_from_json(entry["head"]))
+        head = _read_head(name, entry["head"])
         served = ServedTask(
             task=task_from_json({key: value for key, value in entry.items() if key not in _OWN}),
             dataset=entry["dataset"],
@@ -73,6 +73,14 @@ def read_entry(name: str, entry: Mapping[str, Any], *, max_length: int | None) -
     if problem is not None:
         raise ModelError(f"tasks.json: task {name!r}: {problem}. Copy or fetch the directory again")
     return served, head
+
+
+def _read_head(name: str, values: Mapping[str, Any]) -> Head:
+    try:
+        spec = head_spec_from_json(values)
+    except ModelError as error:
+        raise ModelError(f"tasks.json: task {name!r}: {error}") from error
+    return Head(spec)
 
 
 def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int | None) -> str | None:

@@ -121,7 +121,7 @@ def unknown(label: Label, labels: Sequence[Label], known: Mapping[str, int]) -> 
     ids = f" or their ids 0 to {len(labels) - 1}" if len(known) > len(labels) else ""
     return UnknownLabelError(
         f"label {label!r} is not among the {len(labels)} training labels ({listed(labels)}){ids}"
-        f"{nearest(str(label), map(str, labels))}. Fix the data, or set unknown_label: ignore",
+        f"{nearest(str(label), map(str, labels)) or '.'} Fix the data, or set unknown_label: ignore",
         label=str(label),
     )
 

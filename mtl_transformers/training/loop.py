@@ -143,7 +143,8 @@ def run(config: Config, *, overwrite: bool = False) -> Iterator[Planned | Logged
     yield Planned(plan, str(accelerator.device), precision, accelerator.num_processes)
     network = accelerator.prepare_model(experiment.network, evaluation_mode=True)  # placed, not wrapped
     model = MultiTaskModel(network, experiment.tokenizer, experiment.tasks, precision=precision)
-    with torch.random.fork_rng():
+    seeded = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with torch.random.fork_rng(seeded):
         yield from _train(experiment, model, accelerator, output)
     accelerator.end_training()
 

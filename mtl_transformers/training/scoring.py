@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtl_transformers.config import Config, dataset_spec
-from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, encode_split, load_tables
+from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, check_form, encode_split, load_tables
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
-from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.inference.files import complete_file
+from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
 from mtl_transformers.metrics import LabelScore
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.training.evaluation import TaskScores, predict_split, prediction_lines, score_labels, score_split
+
+SPLITS = ("train", "validation", "test")
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class SplitReport:
     """Scores of a model on one split of several datasets.
 
     Attributes:
-        scores: by task.
+        scores: by task, in the config's order; a task without a labelled row there is left out.
         labels: precision, recall, F1 and support of each label, by task.
     """
 
@@ -38,42 +41,43 @@ def evaluate_directory(
     """Score a model on one split of every dataset of a config that has it.
 
     Args:
-        model: answers the config's tasks; labels are mapped by the names that it was trained with.
+        model: answers the config's tasks; labels are mapped by the names that it was trained with, and texts are read
+            as it serves them.
         config: where the data lie; its metrics are the ones computed.
         split: train, validation or test.
-        predictions: a JSON lines file to write: row id, and gold and prediction of each task.
+        predictions: a JSON lines file to write: dataset, row id, and gold and prediction of each task.
 
     Raises:
         ModelError: the model lacks a task of the config.
-        DataError: no dataset has the split; a label that the model never saw.
+        DataError: no dataset has the split, or a label there; a label that the model never saw.
     """
-    if split not in ("train", "validation", "test"):
-        raise ConfigError(f"--split {split}: expected train, validation or test")
-    tasks = _tasks(model, config)
+    if split not in SPLITS:
+        raise ConfigError(f"split {split!r}: expected {', '.join(SPLITS)}{nearest(split, SPLITS)}")
+    scored = _with_tasks(model, _scored_tasks(model, config))
     scores: dict[str, TaskScores] = {}
     labels: dict[str, list[LabelScore]] = {}
     lines: list[str] = []
-    scored = MultiTaskModel(
-        model.network,
-        model.tokenizer,
-        {name: replace(model.tasks[name], task=task) for name, task in tasks.items()},
-        precision=model.precision,
-        max_tokens=model.max_tokens,
-    )
-    for encoded in _splits(model, config, tasks, split):
+    for encoded in _encoded(scored, config, split):
         answers = predict_split(scored, encoded)
         scores |= score_split(scored, encoded, answers)
         labels |= score_labels(scored, encoded, answers)
         if predictions is not None:
-            lines += [json.dumps(line, ensure_ascii=False) for line in prediction_lines(scored, encoded, answers)]
+            lines += [
+                json.dumps(line, ensure_ascii=False, default=str) for line in prediction_lines(scored, encoded, answers)
+            ]
+    if not scores:
+        raise DataError(f"nothing to score: no dataset has a {split} split with labels")
     if predictions is not None:
-        predictions.parent.mkdir(parents=True, exist_ok=True)
-        predictions.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return SplitReport(scores, labels)
+        with complete_file(predictions) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    in_order = [name for name in config.tasks if name in scores]
+    if without := [name for name in config.tasks if name not in scores]:
+        _LOG.warning("not scored, because %s has no labels for them: %s", split, ", ".join(without))
+    return SplitReport({name: scores[name] for name in in_order}, {name: labels[name] for name in in_order})
 
 
-def _tasks(model: MultiTaskModel, config: Config) -> dict[str, Task]:
-    """Return the model's tasks that the config names, with the config's metrics."""
+def _scored_tasks(model: MultiTaskModel, config: Config) -> dict[str, ServedTask]:
+    """Return the model's tasks that the config names, with the config's columns and metrics."""
     tasks = {}
     for name, section in config.tasks.items():
         if name not in model.tasks:
@@ -82,36 +86,41 @@ def _tasks(model: MultiTaskModel, config: Config) -> dict[str, Task]:
         task = model.tasks[name].task
         if task.kind != section.kind:
             raise ModelError(f"tasks.{name}.kind: {section.kind}, but the model holds it as {task.kind}")
-        tasks[name] = replace(task, options=section.options, metrics=section.metrics or task.metrics)
+        fitted = replace(task, options=section.options, metrics=section.metrics or task.metrics)
+        tasks[name] = replace(model.tasks[name], task=fitted)
     return tasks
 
 
-def _splits(model: MultiTaskModel, config: Config, tasks: Mapping[str, Task], split: str) -> list[EncodedSplit]:
-    """Encode the split of every dataset that has it."""
-    found, without = [], []
+def _with_tasks(model: MultiTaskModel, tasks: Mapping[str, ServedTask]) -> MultiTaskModel:
+    return MultiTaskModel(model.network, model.tokenizer, tasks, precision=model.precision, max_tokens=model.max_tokens)
+
+
+def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[EncodedSplit]:
+    """Yield the split of every dataset that has it, once for each length that its tasks are served with."""
     for dataset, section in config.data.items():
         tables = load_tables(dataset_spec(dataset, section), seed=config.seed)
         if split not in tables.splits:
-            without.append(dataset)
+            _LOG.warning("data.%s has no %s split; it has %s", dataset, split, ", ".join(tables.splits))
             continue
-        here = {name: task for name, task in tasks.items() if config.tasks[name].data == dataset}
-        found.append(_encoded(model, tables, here, split, id_column=section.id))
-    if not found:
-        raise DataError(f"no dataset has a {split} split ({', '.join(without)})")
-    if without:
-        _LOG.warning("no %s split, so not scored: %s", split, ", ".join(without))
-    return found
+        if section.id is not None:
+            check_columns(tables, [section.id], needed_by=f"data.{dataset}.id")
+        by_length: dict[int, dict[str, Task]] = {}
+        for name, task in config.tasks.items():
+            if task.data == dataset:
+                served = model.tasks[name]
+                check_columns(tables, type(served.task).label_columns(task.options), needed_by=f"tasks.{name}")
+                check_form(tables.form, type(served.task), task=name, dataset=dataset)
+                by_length.setdefault(served.input.max_length, {})[name] = served.task
+        for max_length, tasks in by_length.items():
+            encoded = _encode(model, tables, split, tasks, max_length=max_length)
+            if len(encoded):
+                yield encoded
 
 
-def _encoded(
-    model: MultiTaskModel, tables: Tables, tasks: Mapping[str, Task], split: str, *, id_column: str | None
+def _encode(
+    model: MultiTaskModel, tables: Tables, split: str, tasks: Mapping[str, Task], *, max_length: int
 ) -> EncodedSplit:
-    for name, task in tasks.items():
-        check_columns(tables, type(task).label_columns(task.options), needed_by=f"tasks.{name}")
-    if id_column is not None:
-        check_columns(tables, [id_column], needed_by=f"data.{tables.spec.name}.id")
-    max_length = model.tasks[next(iter(tasks))].input.max_length
-    encoded = encode_split(
+    return encode_split(
         tables,
         split,
         tasks,
@@ -119,6 +128,3 @@ def _encoded(
         encoder_key=model.encoders.key(tables.form),
         max_length=max_length,
     )
-    if not len(encoded):
-        raise DataError(f"dataset {tables.spec.name!r}, split {split!r}: no row has a label of {', '.join(tasks)}")
-    return encoded

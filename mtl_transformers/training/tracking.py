@@ -26,7 +26,7 @@ def make_accelerator(config: Config) -> Accelerator:
         log_with=list(config.tracking.with_) or None,
         project_dir=config.output,
     )
-    _check_processes(accelerator)
+    check_processes(accelerator)
     return accelerator
 
 
@@ -47,7 +47,7 @@ def _check_trackers(names: tuple[str, ...]) -> None:
             raise ConfigError(f"tracking.with: {name} is not installed; install its package, or leave it out")
 
 
-def _check_processes(accelerator: Accelerator) -> None:
+def check_processes(accelerator: Accelerator) -> None:
     if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
         raise ConfigError(
             f"{accelerator.distributed_type.value} is not supported: an encoder of up to a billion parameters trains "

@@ -89,7 +89,6 @@ def test_all_problems_are_told_together_even_where_sections_are_broken(problems)
     }
     told = problems(raw=raw)
     assert [line.split(": ")[0] for line in told] == [
-        "encoder.name",
         "encoder.nam",
         "data.tickets.text",
         "data.spare.text",
@@ -108,6 +107,7 @@ def test_all_problems_are_told_together_even_where_sections_are_broken(problems)
         "tasks.intent.data",
         "data.spare",
         "mixing.weights.tickts",
+        "encoder.name",
         "best.metric",
         "best.floors.urgency/pearson",
         "best.floors.intent/accuracy",

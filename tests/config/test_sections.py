@@ -218,12 +218,19 @@ def test_a_value_inside_a_mapping_or_list_is_told_with_its_own_path(problems):
 def test_missing_keys_are_told(problems):
     assert problems(raw={"data": {"tickets": {}}, "tasks": {"intent": {"kind": "regression"}}}) == [
         "output: missing; this key is required",
-        "encoder: missing; this key is required",
         "data.tickets.path: missing; this key is required",
         "data.tickets.text: missing; this key is required",
         "tasks.intent.data: missing; this key is required",
         "tasks.intent.label: missing; this key is required",
+        "encoder.name: missing; name an encoder, or a model directory of ours as init_from",
     ]
+
+
+def test_an_encoder_is_named_once(problems):
+    assert problems({"init_from": "runs/old/best"}) == [
+        "encoder.name: init_from brings its own encoder; remove one of the two"
+    ]
+    assert problems({"init_from": "runs/old/best", "encoder.name": None}) == []
 
 
 @pytest.mark.parametrize("name", ["Intent", "a b", "../x", "a.b", "", "-a", "a" * 65])

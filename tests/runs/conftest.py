@@ -1,4 +1,4 @@
-"""Whole runs: encoded rows are cached in a folder of the session's own, also by the processes that a test starts."""
+"""Whole runs share one cache of `datasets`, also with the processes that they start; it goes away with the session."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tiny import tiny_encoder_dir
 
 @pytest.fixture(scope="session", autouse=True)
 def datasets_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Let `datasets` keep its tables in a temporary folder."""
+    """Let all tests here use one cache instead of one each: trainings that a module shares begin before its tests."""
     place = tmp_path_factory.mktemp("datasets_cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", place)

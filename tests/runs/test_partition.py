@@ -16,21 +16,25 @@ from observed import divide_by_own_micro_batch, largest_difference, observed_run
 ROOT = Path(__file__).parents[2]
 TWENTY_STEPS = {"training.epochs": None, "training.steps": 20, "training.learning_rate": 1.0e-4}
 FEW_TOKENS = {"training.max_tokens": 40}  # two rows of about 16 tokens
+SETTINGS: dict[str, dict[str, Any]] = {
+    "one": {**TWENTY_STEPS, "mixing.datasets_per_step": "one"},
+    "many": {**TWENTY_STEPS, "mixing.datasets_per_step": "many"},
+    "two_rows": {**TWENTY_STEPS, "training.steps": 6, "training.batch_size": 2},  # the third process has none
+}
 Seen = dict[str, Any]
 Whole = Callable[[str], tuple[Seen, Path]]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, steady_bert: Path) -> Whole:
-    """Return the run of one process with one micro-batch a step, by ``datasets_per_step``, and its directory."""
+    """Return the run of one process with one micro-batch a step, by its settings, and its directory."""
     done: dict[str, tuple[Seen, Path]] = {}
 
-    def run(datasets_per_step: str) -> tuple[Seen, Path]:
-        if datasets_per_step not in done:
-            place = tmp_path_factory.mktemp(datasets_per_step)
-            config = mixed_config(place, steady_bert, {**TWENTY_STEPS, "mixing.datasets_per_step": datasets_per_step})
-            done[datasets_per_step] = observed_run(config), place / "run"
-        return done[datasets_per_step]
+    def run(settings: str) -> tuple[Seen, Path]:
+        if settings not in done:
+            place = tmp_path_factory.mktemp(settings)
+            done[settings] = observed_run(mixed_config(place, steady_bert, SETTINGS[settings])), place / "run"
+        return done[settings]
 
     return run
 
@@ -54,8 +58,7 @@ def assert_same_learning(one: Path, other: Path, scores: dict[str, Any], others:
 @pytest.mark.parametrize("datasets_per_step", ["one", "many"])
 def test_micro_batches_of_two_rows_train_like_one_of_eight(datasets_per_step, whole, tmp_path, steady_bert):
     seen, place = whole(datasets_per_step)
-    overrides = {**TWENTY_STEPS, **FEW_TOKENS, "mixing.datasets_per_step": datasets_per_step}
-    cut = observed_run(mixed_config(tmp_path, steady_bert, overrides))
+    cut = observed_run(mixed_config(tmp_path, steady_bert, {**SETTINGS[datasets_per_step], **FEW_TOKENS}))
 
     assert [len(parts) for parts in seen["parts"]] == [1] * 20
     assert sum(len(parts) for parts in cut["parts"]) >= 60
@@ -72,7 +75,7 @@ def test_a_step_holds_rows_of_one_dataset_or_of_many(whole):
 
 def test_dividing_by_the_items_of_the_micro_batch_would_be_noticed(whole, tmp_path, steady_bert):
     _, place = whole("many")
-    config = mixed_config(tmp_path, steady_bert, {**TWENTY_STEPS, **FEW_TOKENS, "mixing.datasets_per_step": "many"})
+    config = mixed_config(tmp_path, steady_bert, {**SETTINGS["many"], **FEW_TOKENS})
     observed_run(config, sabotage=divide_by_own_micro_batch)
     assert largest_difference(weights_of(tmp_path / "run" / "last"), weights_of(place / "last")) > 1e-4
 
@@ -84,20 +87,21 @@ def processes(
     """Train on several gloo processes; return what each of them did, by job, and where the runs lie."""
     place = tmp_path_factory.mktemp(f"processes-{request.param}")
     jobs = {}
-    for name, mixing, sabotage in (("one", "one", None), ("many", "many", None), ("wrong", "many", "own_process")):
-        config = mixed_config(place / name, steady_bert, {**TWENTY_STEPS, "mixing.datasets_per_step": mixing})
+    for name, settings, sabotage in (*((name, name, None) for name in SETTINGS), ("wrong", "many", "own_process")):
+        config = mixed_config(place / name, steady_bert, SETTINGS[settings])
         jobs[name] = {"config": yaml.safe_load(config.to_yaml()), "sabotage": sabotage}
     (place / "jobs.json").write_text(json.dumps(jobs))
-    launch(request.param, "tests/observed.py", str(place / "jobs.json"), str(place))
+    done = torchrun(request.param, "tests/observed.py", str(place / "jobs.json"), str(place))
+    assert done.returncode == 0, done.stderr[-3000:]
     seen = {
         name: [json.loads((place / f"{name}-{rank}.json").read_text()) for rank in range(request.param)] for name in jobs
     }
     return seen, place
 
 
-def launch(num_processes: int, *command: str) -> None:
-    """Start a script on several processes of this machine, as torchrun does."""
-    done = subprocess.run(
+def torchrun(num_processes: int, *command: str) -> subprocess.CompletedProcess[str]:
+    """Start a script on several processes of this machine."""
+    return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}", *command],
         cwd=ROOT,
         env={
@@ -111,14 +115,13 @@ def launch(num_processes: int, *command: str) -> None:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("datasets_per_step", ["one", "many"])
-def test_several_processes_train_like_one(datasets_per_step, processes, whole):
-    ranks, place = processes[0][datasets_per_step], processes[1] / datasets_per_step / "run"
-    seen, alone = whole(datasets_per_step)
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_several_processes_train_like_one(settings, processes, whole):
+    ranks, place = processes[0][settings], processes[1] / settings / "run"
+    seen, alone = whole(settings)
 
     assert rows_by_step(*ranks) == rows_by_step(seen)
     assert all(rank["items"] == seen["items"] for rank in ranks)
@@ -130,9 +133,16 @@ def test_several_processes_train_like_one(datasets_per_step, processes, whole):
 @pytest.mark.slow
 def test_each_validation_row_is_answered_once_by_one_of_the_processes(processes, whole):
     ranks, seen = processes[0]["many"], whole("many")[0]
+    assert len(seen["answered"]) == 13 + 10 + 11  # no split has rows in multiples of 3
     assert all(rank["answered"] for rank in ranks)
-    assert len(seen["answered"]) % len(ranks) != 0 or len(ranks) == 2
     assert sorted(row for rank in ranks for row in rank["answered"]) == sorted(seen["answered"])
+
+
+@pytest.mark.slow
+def test_a_process_without_rows_joins_in(processes):
+    ranks = processes[0]["two_rows"]
+    idle = [number for number, rank in enumerate(ranks) if not any(rank["parts"])]
+    assert idle == list(range(2, len(ranks)))
 
 
 @pytest.mark.slow
@@ -146,3 +156,26 @@ def test_every_process_runs_the_micro_batches_of_its_number(processes):
 def test_dividing_by_the_items_of_the_own_process_would_be_noticed(processes, whole):
     wrong = weights_of(processes[1] / "wrong" / "run" / "last")
     assert largest_difference(wrong, weights_of(whole("many")[1] / "last")) > 1e-4
+
+
+@pytest.mark.slow
+def test_torchrun_of_the_command_line_talks_once_and_gives_the_model_of_one_process(whole, tmp_path, steady_bert):
+    config = mixed_config(tmp_path, steady_bert, SETTINGS["many"])
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    done = torchrun(2, "-m", "mtl_transformers", "train", str(tmp_path / "config.yaml"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("coverage") == 1
+    assert "2 process" in done.stdout
+    assert largest_difference(weights_of(tmp_path / "run" / "last"), weights_of(whole("many")[1] / "last")) < 1e-5
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 20]
+
+
+@pytest.mark.slow
+def test_an_error_on_several_processes_ends_all_of_them_and_is_said_once(tmp_path, steady_bert):
+    config = mixed_config(tmp_path, steady_bert, {"tasks.intent.label": "intention"})
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    done = torchrun(2, "-m", "mtl_transformers", "train", str(tmp_path / "config.yaml"))
+    assert done.returncode != 0
+    assert done.stderr.count("has no column 'intention'") == 1
+    assert not (tmp_path / "run").exists()

@@ -150,7 +150,7 @@ def test_weights_scale_a_row_and_leave_the_items_alone() -> None:
 
 
 def test_weights_of_unknown_labels_are_refused_with_the_nearest() -> None:
-    with pytest.raises(DataError, match="class_weights names 'refnd'.*did you mean 'refund'"):
+    with pytest.raises(DataError, match=r"class_weights names 'refnd'.*did you mean 'refund'"):
         fit(["refund", "card"], class_weights={"refnd": 2.0})
 
 
@@ -160,7 +160,7 @@ def test_weights_that_are_all_zero_are_refused() -> None:
 
 
 def test_an_unknown_label_is_an_error() -> None:
-    with pytest.raises(UnknownLabelError, match="label 'refnd' is not among the 2 training labels.*'refund'"):
+    with pytest.raises(UnknownLabelError, match=r"label 'refnd' is not among the 2 training labels.*'refund'"):
         encode(fit(["refund", "card"]), "refnd")
 
 

@@ -93,7 +93,7 @@ def test_an_unknown_label_names_the_known_ones_the_nearest_and_what_to_do() -> N
     error = labels.unknown("chargeback", known, labels.places(known, named=False))
     assert str(error) == (
         "label 'chargeback' is not among the 3 training labels ('card', 'charge_back', 'login'); "
-        "did you mean 'charge_back'?. Fix the data, or set unknown_label: ignore"
+        "did you mean 'charge_back'? Fix the data, or set unknown_label: ignore"
     )
     assert error.label == "chargeback"
 

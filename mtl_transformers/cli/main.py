@@ -1,0 +1,226 @@
+"""The commands: parse, call one function, print. Results go to stdout, progress and messages to stderr.
+
+An `MTLError` is printed without a traceback and ends with exit code 2. Of several processes the first one talks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from contextlib import ExitStack, closing
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from tqdm import tqdm
+
+from mtl_transformers.cli.progress import Messages, progress_of
+from mtl_transformers.cli.tables import show_check, show_labels, show_plan, show_result, show_scores
+from mtl_transformers.errors import ConfigError, MTLError
+
+if TYPE_CHECKING:  # heavy: each command imports what it needs, so that --help answers at once
+    from mtl_transformers.config import Config
+
+app = typer.Typer(
+    help="Train one encoder for all your classifiers, and answer all of them in one pass.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[Path, typer.Argument(help="The config, a YAML file.")]
+ModelName = Annotated[str, typer.Argument(help="A model directory, or a hub id.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config, as training.epochs=1."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mtl_transformers {import_module('mtl_transformers').__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train one encoder for all your classifiers, and answer all of them in one pass."""
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    set_: Overrides = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older run in the output.")] = False,
+) -> None:
+    """Train as a config says.
+
+    The best model is kept under OUTPUT/best.
+    """
+    loaded = _config(config, set_)
+    from mtl_transformers.training.loop import Evaluated, Planned, Result, run
+    from mtl_transformers.training.window import Logged
+
+    with ExitStack() as stack:
+        for event in run(loaded, overwrite=overwrite):
+            if _rank("RANK") > 0:
+                continue
+            match event:
+                case Planned():
+                    processes = f"{event.num_processes} process{'es' if event.num_processes > 1 else ''}"
+                    show_plan(event.plan, where=f"{event.device}, {event.precision}, {processes}")
+                    tasks = [of["task"] for of in event.plan["tasks"]]
+                    progress = stack.enter_context(closing(progress_of(tasks, num_steps=event.plan["steps"])))
+                case Logged():
+                    progress.logged(event)
+                case Evaluated():
+                    progress.evaluated(event)
+                case Result():
+                    stack.close()
+                    show_result(event)
+
+
+@app.command()
+def check(config: ConfigPath, set_: Overrides = None) -> None:
+    """Check a config and its data.
+
+    Looks at columns, labels, nulls and truncation, and shows the plan; nothing is trained or written.
+    """
+    loaded = _config(config, set_)
+    from mtl_transformers.checking.check import check as check_config
+
+    show_check(check_config(loaded))
+
+
+@app.command()
+def evaluate(
+    model: ModelName,
+    config: ConfigPath,
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="What to score.")] = "validation",
+    set_: Overrides = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write row id, gold and prediction as JSON lines.")] = None,
+    revision: Revision = None,
+) -> None:
+    """Score a model on a split.
+
+    Prints the metrics of each task, and precision, recall, F1 and support of each label.
+    """
+    loaded = _config(config, set_)
+    from mtl_transformers.inference.multitask import MultiTaskModel
+    from mtl_transformers.training.scoring import evaluate_directory
+
+    served = MultiTaskModel.from_pretrained(model, revision=revision)
+    report = evaluate_directory(served, loaded, split=split, predictions=predictions)
+    show_scores(report.scores, title=f"{model} on {split}")
+    show_labels(report.labels)
+
+
+@app.command()
+def predict(
+    model: ModelName,
+    source: Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file.")],
+    target: Annotated[Path, typer.Argument(help="Likewise; a file that lies there is replaced.")],
+    tasks: Annotated[str | None, typer.Option(help="Names with commas; else all whose columns there are.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="The file's columns by the model's, with commas: body=message.")
+    ] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="The column that names rows; else id.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Also give the probabilities of the k best labels.")] = None,
+    revision: Revision = None,
+) -> None:
+    """Answer every row of a file.
+
+    All tasks that read the same text share one encoder pass; no labels are needed.
+    """
+    renamed = dict(map(_pair, columns.split(","))) if columns else None
+    from mtl_transformers.inference.bulk import predict_file
+    from mtl_transformers.inference.multitask import MultiTaskModel
+
+    served = MultiTaskModel.from_pretrained(model, revision=revision)
+    with tqdm(unit=" rows", leave=False, disable=None) as bar:
+        num_rows = predict_file(
+            served,
+            source,
+            target,
+            tasks=[name.strip() for name in tasks.split(",")] if tasks else None,
+            columns=renamed,
+            id_column=id_,
+            top_k=top_k,
+            on_rows=bar.update,
+        )
+    typer.echo(f"{num_rows:,} rows → {target}", err=True)
+
+
+@app.command()
+def push(
+    model: Annotated[Path, typer.Argument(help="A model directory.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the hub: owner/name.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="The branch to commit to.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go, and send nothing.")] = False,
+) -> None:
+    """Upload a model directory to the hub.
+
+    Sends the files of the format, and no others.
+    """
+    from mtl_transformers.model import hub
+
+    if not dry_run:
+        typer.echo(hub.push(model, repo, private=private, revision=revision))
+        return
+    upload = hub.files_to_push(model)
+    typer.echo(f"would go to {repo}:")
+    for name, size in upload.files:
+        typer.echo(f"{size:>15,} bytes  {name}")
+    for name in upload.left_behind:
+        typer.echo(f"{'stays here':>21}  {name}")
+
+
+def main() -> None:
+    """Run a command; print an `MTLError` and exit with 2."""
+    _quiet_libraries()
+    try:
+        app(prog_name="mtl")
+    except MTLError as error:
+        if _rank("LOCAL_RANK") == 0:  # of each machine: a file may be missing on one of them
+            typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+def _config(path: Path, overrides: list[str] | None) -> Config:
+    from mtl_transformers.config import load_config, parse_override
+
+    return load_config(path, dict(map(parse_override, overrides or [])))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, equals, theirs = (part.strip() for part in text.partition("="))
+    if not (ours and equals and theirs):
+        raise ConfigError(f"--columns {text!r}: expected name=column, as in body=message")
+    return ours, theirs
+
+
+def _rank(variable: str) -> int:
+    """Return the number of this process as the launcher gives it: over all machines, or on this one."""
+    return int(os.environ.get(variable, "0"))
+
+
+def _quiet_libraries() -> None:
+    """Let our own messages through to stderr, and of the libraries errors only."""
+    for variable in ("TRANSFORMERS_VERBOSITY", "DATASETS_VERBOSITY", "HF_HUB_VERBOSITY"):
+        os.environ.setdefault(variable, "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # tokenizers warns about it after a fork
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", handlers=[Messages()])
+    logging.getLogger("mtl_transformers").setLevel(logging.INFO if _rank("RANK") == 0 else logging.ERROR)

@@ -1,0 +1,161 @@
+"""What the commands print: plans, scores, labels. Owns how plain values look, and computes none of them.
+
+Tables are at most 80 columns wide as long as names are of ordinary length; longer names wrap, and nothing is cut.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:  # heavy, and only named here
+    from mtl_transformers.checking.check import CheckedTask, Report
+    from mtl_transformers.metrics import LabelScore
+    from mtl_transformers.training.evaluation import TaskScores
+    from mtl_transformers.training.loop import Result
+
+WIDE = 1000  # columns of a file, in which nothing has to wrap
+MOST_LABELS = 12  # of a task, in a check
+
+
+def show(*parts: str | Table) -> None:
+    """Print lines and tables to stdout, as wide as the terminal; in a file no cell wraps."""
+    width = None if sys.stdout.isatty() else WIDE
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))
+    sys.stdout.flush()  # before stderr goes on, where both go to one file
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, num_names: int = 1) -> Table:
+    """Return a table whose first columns are names, and whose others are numbers."""
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    for place, column in enumerate(columns):
+        if place < num_names:
+            made.add_column(column, overflow="fold")
+        else:
+            made.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
+    """Print what `training.overview.overview` describes: a table of datasets and one of tasks."""
+    show(
+        f"plan: {plan['steps']:,} steps, {plan['rows']:,} rows, fill {plan['fill']:.2f}; {where}",
+        "",
+        table(
+            ("dataset", "rows", "validation", "share", "steps", "passes", "truncated"),
+            (
+                (
+                    of["dataset"],
+                    f"{of['rows']:,}",
+                    f"{of['validation_rows']:,}",
+                    f"{of['share']:.1%}",
+                    f"{of['steps']:,}",
+                    f"{of['passes']:.2f}",
+                    f"{of['truncated']:.1%}",
+                )
+                for of in plan["datasets"]
+            ),
+        ),
+        "",
+        table(
+            ("task", "dataset", "kind", "labelled", "validation", "weight"),
+            (
+                (
+                    of["task"],
+                    of["dataset"],
+                    of["kind"],
+                    f"{of['labelled_rows']:,}",
+                    f"{of['labelled_validation_rows']:,}",
+                    f"{of['weight']:g}",
+                )
+                for of in plan["tasks"]
+            ),
+            num_names=3,
+        ),
+        "",
+        *_plan_notes(plan["datasets"]),
+    )
+
+
+def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
+    notes = []
+    for of in datasets:
+        if len(of["tasks"]) > 1:
+            notes.append(f"{of['dataset']}: one encoder pass for {len(of['tasks'])} tasks")
+        if of["unlabelled_rows_left_out"]:
+            notes.append(f"{of['dataset']}: left out {of['unlabelled_rows_left_out']:,} rows without any label")
+        if of["empty_rows_left_out"]:
+            notes.append(f"{of['dataset']}: left out {of['empty_rows_left_out']:,} rows without text")
+    return notes
+
+
+def show_scores(scores: Mapping[str, TaskScores], *, title: str) -> None:
+    """Print each task's metrics beside those of the answer that ignores the text."""
+    rows = (
+        (task, metric, f"{value:.4f}", f"{of.baseline[metric]:.4f}", f"{of.num_rows:,}")
+        for task, of in scores.items()
+        for metric, value in of.metrics.items()
+    )
+    show(title, "", table(("task", "metric", "score", "baseline", "rows"), rows, num_names=2))
+
+
+def show_labels(labels: Mapping[str, Sequence[LabelScore]]) -> None:
+    """Print precision, recall, F1 and support of each label of each task that has labels."""
+    for task, of_task in labels.items():
+        rows = (
+            (of.label, f"{of.precision:.4f}", f"{of.recall:.4f}", f"{of.f1:.4f}", f"{of.support:,}") for of in of_task
+        )
+        if of_task:
+            show("", table((task, "precision", "recall", "f1", "support"), rows))
+
+
+def show_result(result: Result) -> None:
+    """Print the best model's scores, what was trained, and where it lies."""
+    show("")
+    show_scores(result.scores, title=f"best model: step {result.best_step:,}, mean {result.mean:.4f} on validation")
+    rows = (
+        (task, f"{of['rows_available']:,}", f"{of['rows_seen']:,}", f"{of['passes']:.2f}")
+        for task, of in result.coverage.items()
+    )
+    show("", table(("task", "labelled rows", "rows seen", "passes"), rows), "")
+    if result.shortfall:
+        show(f"no model met all floors; the best one lacks {result.shortfall:.4f} in sum")
+    show(f"{result.num_steps:,} steps in {result.seconds:.0f} s → {result.best}")
+
+
+def show_check(report: Report) -> None:
+    """Print the plan, the labels of each task and split, and the warnings."""
+    show_plan(report.plan, where="nothing is trained")
+    rows = (
+        (task.task, split, f"{labelled:,}", f"{task.nulls[split]:,}")
+        for task in report.tasks
+        for split, labelled in task.labelled.items()
+    )
+    show("", table(("task", "split", "labelled", "null"), rows, num_names=2))
+    for task in report.tasks:
+        if task.counts:
+            _show_counts(task)
+    show("", *(f"warning: {warning}" for warning in report.warnings), _counted(len(report.warnings), "warning"))
+
+
+def _show_counts(task: CheckedTask) -> None:
+    """Print how often each label occurs in each split, the most frequent ones of train first."""
+    ranked = sorted(task.counts["train"].items(), key=lambda pair: -pair[1])
+    splits = list(task.counts)
+    rows = ((label, *(f"{task.counts[split][label]:,}" for split in splits)) for label, _ in ranked[:MOST_LABELS])
+    show("", table((task.task, *splits), rows))
+    if len(ranked) > MOST_LABELS:
+        show(f"… and {len(ranked) - MOST_LABELS} labels more")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number or 'no'} {thing}s"

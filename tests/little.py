@@ -10,7 +10,7 @@ from mtl_transformers.config import Config, load_config
 
 INTENTS = {"refund": "billing", "parcel": "delivery", "password": "account"}
 PLACES = ("Berlin", "Zurich", "Quito")
-FILLERS = "the my and how I when have of it on with your very much please thanks".split()
+FILLERS = ("the", "my", "and", "how", "I", "when", "have", "of", "it", "on", "with", "your", "very", "much", "please")
 
 Row = dict[str, Any]
 
@@ -138,9 +138,7 @@ def mixed_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | 
             train=tickets(70, holes=0.4),
             validation=tickets(13, seed=1, holes=0.2),
         ),
-        "pairs": dataset(
-            directory, "pairs", text=["first", "second"], train=pairs(40), validation=pairs(10, seed=1)
-        ),
+        "pairs": dataset(directory, "pairs", text=["first", "second"], train=pairs(40), validation=pairs(10, seed=1)),
         "news": dataset(
             directory,
             "news",

@@ -137,7 +137,7 @@ def _about_rows(experiment: Experiment) -> Iterator[str]:
                     f"raise data.{dataset}.max_length if their ends matter"
                 )
             if of.num_unlabelled:
-                yield f"data.{dataset}, {split}: {of.num_unlabelled:,} rows have no label and are left out"
+                yield f"data.{dataset}, {split}: rows without any label, which are left out: {of.num_unlabelled:,}"
 
 
 def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
@@ -151,21 +151,17 @@ def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
                 yield f"{place}, {split}: {task.nulls[split]:,} of {num_rows:,} labels are null"
             if task.num_widened[split]:
                 yield (
-                    f"{place}, {split}: {task.num_widened[split]:,} spans do not end at the edges of words and are "
-                    "widened to whole words"
+                    f"{place}, {split}: spans that do not end at the edges of words, and are widened to whole words: "
+                    f"{task.num_widened[split]:,}"
                 )
         train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
         rare = [label for label, items in train.items() if items < FEW_ITEMS]
         if rare:
-            yield f"{place}, train: {_labels(rare)} fewer than {FEW_ITEMS} times: {_listed(rare)}"
+            yield f"{place}, train: labels that occur fewer than {FEW_ITEMS} times: {_listed(rare)}"
         absent = [label for label, items in validation.items() if not items and train[label]]
         if absent:
-            yield f"{place}, validation: {_labels(absent)} not at all, so nothing scores them: {_listed(absent)}"
-
-
-def _labels(labels: Sequence[str]) -> str:
-    return "1 label occurs" if len(labels) == 1 else f"{len(labels)} labels occur"
+            yield f"{place}, validation: labels that do not occur, so that nothing scores them: {_listed(absent)}"
 
 
 def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:SHOWN]) + (", …" if len(labels) > SHOWN else "")
+    return ", ".join(labels[:SHOWN]) + (f", … ({len(labels)} in all)" if len(labels) > SHOWN else "")

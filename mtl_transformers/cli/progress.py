@@ -42,6 +42,7 @@ class Bar:
             place.set_description_str(text)
         self._bar.set_postfix_str(f"{line.tokens_per_s:,.0f} tokens/s", refresh=False)
         self._bar.update(line.step - self._bar.n)
+        self._bar.refresh()
 
     def evaluated(self, event: Evaluated) -> None:
         """Write the scores above the bar."""

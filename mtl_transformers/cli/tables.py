@@ -67,14 +67,13 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
         ),
         "",
         table(
-            ("task", "dataset", "kind", "labelled", "validation", "weight"),
+            ("task", "dataset", "kind", "labelled", "weight"),
             (
                 (
                     of["task"],
                     of["dataset"],
                     of["kind"],
                     f"{of['labelled_rows']:,}",
-                    f"{of['labelled_validation_rows']:,}",
                     f"{of['weight']:g}",
                 )
                 for of in plan["tasks"]
@@ -92,9 +91,9 @@ def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
         if len(of["tasks"]) > 1:
             notes.append(f"{of['dataset']}: one encoder pass for {len(of['tasks'])} tasks")
         if of["unlabelled_rows_left_out"]:
-            notes.append(f"{of['dataset']}: left out {of['unlabelled_rows_left_out']:,} rows without any label")
+            notes.append(f"{of['dataset']}: rows without any label, left out: {of['unlabelled_rows_left_out']:,}")
         if of["empty_rows_left_out"]:
-            notes.append(f"{of['dataset']}: left out {of['empty_rows_left_out']:,} rows without text")
+            notes.append(f"{of['dataset']}: rows without text, left out: {of['empty_rows_left_out']:,}")
     return notes
 
 

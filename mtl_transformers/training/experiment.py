@@ -183,9 +183,7 @@ def max_lengths(config: Config, encoder: Encoder) -> dict[str, int]:
         lengths[name] = section.max_length or base
         if limit is not None and lengths[name] > limit:
             key = "encoder.max_length" if section.max_length is None else f"data.{name}.max_length"
-            raise ConfigError(
-                f"{key}: {lengths[name]} is more than the {limit} tokens that {encoder.source} takes"
-            )
+            raise ConfigError(f"{key}: {lengths[name]} is more than the {limit} tokens that {encoder.source} takes")
     return lengths
 
 

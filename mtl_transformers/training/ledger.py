@@ -56,9 +56,7 @@ def empty_ledger(splits: Mapping[str, EncodedSplit]) -> Ledger:
 
 def planned_ledger(plan: Plan, splits: Mapping[str, EncodedSplit], *, num_steps: int) -> Ledger:
     """Return what the plan promises after some steps, read from the plan and the labels alone."""
-    masks = [
-        {name: _is_labelled(split, name) for name in split.num_labelled} for split in splits.values()
-    ]
+    masks = [{name: _is_labelled(split, name) for name in split.num_labelled} for split in splits.values()]
     times = [np.zeros(len(split), dtype=np.int64) for split in splits.values()]
     for step in range(num_steps):
         rows = plan.step(step)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import DistributedType
@@ -22,6 +23,7 @@ def make_accelerator(config: Config) -> Accelerator:
     """
     _check_trackers(config.tracking.with_)
     accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(),  # else it ignores torchrun on a machine without a GPU
         mixed_precision="no",  # the precision is training.precision's; nothing is wrapped
         log_with=list(config.tracking.with_) or None,
         project_dir=config.output,
@@ -48,6 +50,11 @@ def _check_trackers(names: tuple[str, ...]) -> None:
 
 
 def check_processes(accelerator: Accelerator) -> None:
+    """Refuse FSDP and DeepSpeed, and processes that the launcher started but that do not meet.
+
+    Raises:
+        ConfigError: with what to do instead.
+    """
     if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
         raise ConfigError(
             f"{accelerator.distributed_type.value} is not supported: an encoder of up to a billion parameters trains "

@@ -8,7 +8,7 @@ Shapes: ``S`` sequences, ``L`` tokens, ``D`` hidden, ``M`` vectors a task reads,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformers import AutoModel
 
-LOSSES = {
+LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "classification": F.cross_entropy,
     "token_classification": F.cross_entropy,
     "multi_label": F.binary_cross_entropy_with_logits,
@@ -66,6 +66,6 @@ class BareLoop:
                 self.losses[name](logits[name].float(), labels)
                 for name, (_, _, labels) in batch.targets.items()
             ]
-            torch.stack(losses).sum().backward()
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]  # torch's gap
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)

@@ -29,6 +29,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.utils import logging
 
 from mtl_transformers.batch import MicroBatch
 from mtl_transformers.config import load_config
@@ -106,6 +107,7 @@ def bare_batch(batch: MicroBatch) -> BareBatch:
     targets = {}
     for name, target in batch.targets.items():
         positions = torch.zeros_like(target.sequences) if target.positions is None else target.positions
+        assert target.labels is not None  # training targets have labels
         targets[name] = (target.sequences, positions, target.labels)
     return BareBatch(inputs, targets)
 
@@ -172,40 +174,37 @@ class TrainerTask:
     collator: DataCollatorWithPadding | DataCollatorForTokenClassification
 
 
+@dataclass(frozen=True)
 class TrainerSide:
     """The Trainer on one task after another; a turn is a slice of the epoch of every task.
 
-    Args:
-        values: the config.
+    Attributes:
+        tasks: in turn.
         rows_per_step: per_device_train_batch_size; the default is 8.
         precision: ``bf16`` or ``fp32``, the default.
         strategy: train_sampling_strategy; the default is ``random``.
     """
 
-    def __init__(
-        self, values: Mapping[str, Any], *, rows_per_step: int, precision: str, strategy: str
-    ) -> None:
-        experiment = prepare(load_config(values))
-        self._tasks = [trainer_task(experiment, name) for name in experiment.tasks]
-        self._rows_per_step = rows_per_step
-        self._precision = precision
-        self._strategy = strategy
+    tasks: Sequence[TrainerTask]
+    rows_per_step: int
+    precision: str = "fp32"
+    strategy: str = "random"
 
     def measure(self, num_steps: int, *, turn: int) -> Measured:
         """Train one task after another, the same number of steps each."""
         total = Measured(0, 0, 0, 0.0)
-        for task in self._tasks:
-            total += self._measure_task(task, max(1, round(num_steps / len(self._tasks))), turn=turn)
+        for task in self.tasks:
+            total += self._measure_task(task, max(1, round(num_steps / len(self.tasks))), turn=turn)
         return total
 
     def _measure_task(self, task: TrainerTask, num_steps: int, *, turn: int) -> Measured:
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
                 output_dir=folder,
-                per_device_train_batch_size=self._rows_per_step,
+                per_device_train_batch_size=self.rows_per_step,
                 max_steps=num_steps + TRAINER_WARM_STEPS,
-                bf16=self._precision == "bf16",
-                train_sampling_strategy=self._strategy,
+                bf16=self.precision == "bf16",
+                train_sampling_strategy=self.strategy,
                 seed=turn,
                 use_cpu=True,
                 dataloader_pin_memory=False,
@@ -225,7 +224,7 @@ class TrainerSide:
             trainer.train()
         return Measured(
             tokens=sum(trainer.tokens[TRAINER_WARM_STEPS:]),
-            rows=num_steps * self._rows_per_step,
+            rows=num_steps * self.rows_per_step,
             steps=num_steps,
             seconds=clock.ends[-1] - clock.ends[TRAINER_WARM_STEPS - 1],
         )
@@ -258,8 +257,8 @@ class SlicedTrainer(Trainer):
         super().__init__(**arguments)
         self.tokens: list[int] = []
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
-        order = list(super()._get_train_sampler(train_dataset))
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        order = list(super()._get_train_sampler(train_dataset) or ())
         size = self.args.train_batch_size
         batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
         num_steps = self.args.max_steps - TRAINER_WARM_STEPS
@@ -272,6 +271,14 @@ class SlicedTrainer(Trainer):
         self.tokens.append(int(inputs["attention_mask"].sum()))
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         return loss
+
+
+def trainer_tasks(values: Mapping[str, Any]) -> list[TrainerTask]:
+    """Give every task of a config to the Trainer."""
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it reports that the heads are new
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    experiment = prepare(load_config(values))
+    return [trainer_task(experiment, name) for name in experiment.tasks]
 
 
 def trainer_task(experiment: Experiment, name: str) -> TrainerTask:
@@ -308,9 +315,9 @@ def trainer_rows(experiment: Experiment, name: str) -> Iterator[dict[str, Any]]:
         ids = list(features.input_ids[0])
         labels: Any = label
         if served.task.vectors == "token":
-            labels = [-100] * len(ids)
+            tags, labels = labels, [-100] * len(ids)
             for word, position in zip(features.word_indices[0], features.word_positions[0], strict=True):
-                labels[position] = label[word]
+                labels[position] = tags[word]
         row = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
         if features.token_type_ids:
             row["token_type_ids"] = list(features.token_type_ids[0])

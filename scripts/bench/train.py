@@ -31,7 +31,7 @@ from typing import Any
 import torch
 import transformers
 import yaml
-from sides import STEPS_PER_LINE, BareSide, Measured, OurSide, Side, TrainerSide
+from sides import STEPS_PER_LINE, BareSide, Measured, OurSide, Side, TrainerSide, trainer_tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG_DATA = "../shared/data"  # where the config reads its data
@@ -45,47 +45,59 @@ TRAINER_TUNED_ROWS = (16, 32, 64)
 
 @dataclass(frozen=True)
 class Remote:
-    """A side in a process of its own."""
+    """A side in another process."""
 
+    name: str
     pipe: Connection
 
     def measure(self, num_steps: int, *, turn: int) -> Measured:
         """Let it train some steps."""
-        self.pipe.send((num_steps, turn))
+        self.pipe.send((self.name, num_steps, turn))
         measured: Measured = self.pipe.recv()
         return measured
 
 
-def serve(build: Callable[[], Side], pipe: Connection) -> None:
-    """Build a side, then train whenever asked."""
-    side = build()
-    pipe.send("ready")
+def serve(build: Callable[[], Mapping[str, Side]], pipe: Connection) -> None:
+    """Build some sides, then train one whenever asked."""
+    sides = build()
+    pipe.send(list(sides))
     while True:
-        num_steps, turn = pipe.recv()
-        pipe.send(side.measure(num_steps, turn=turn))
+        name, num_steps, turn = pipe.recv()
+        pipe.send(sides[name].measure(num_steps, turn=turn))
 
 
-def start(build: Callable[[], Side]) -> Remote:
-    """Start a side and wait until it is built, so that the next one finds the encoded rows in the cache."""
+def start(build: Callable[[], Mapping[str, Side]]) -> dict[str, Remote]:
+    """Start a process and wait until its sides are built, so that the next one finds the encoded rows in the cache."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     context.Process(target=serve, args=(build, there), daemon=True).start()
     there.close()
-    here.recv()
-    return Remote(here)
+    return {name: Remote(name, here) for name in here.recv()}
 
 
-def builders(values: Mapping[str, Any]) -> dict[str, Callable[[], Side]]:
-    """Return how each side is built from the config."""
-    default = partial(TrainerSide, values, precision="fp32", strategy="random")
-    tuned = partial(TrainerSide, values, precision="bf16", strategy="group_by_length")
+def build_bare(values: Mapping[str, Any]) -> dict[str, Side]:
+    return {"bare": BareSide(values)}
+
+
+def build_ours(values: Mapping[str, Any]) -> dict[str, Side]:
+    return {"ours": OurSide(values, {})}
+
+
+def build_best(values: Mapping[str, Any]) -> dict[str, Side]:
+    return {"ours, best": OurSide(values, BEST)}
+
+
+def build_trainers(values: Mapping[str, Any]) -> dict[str, Side]:
+    """Return the Trainer's sides; they train the same models in turn."""
+    tasks = trainer_tasks(values)
+    tuned = {
+        tuned_name(rows): TrainerSide(tasks, rows_per_step=rows, precision="bf16", strategy="group_by_length")
+        for rows in TRAINER_TUNED_ROWS
+    }
     return {
-        "bare": partial(BareSide, values),
-        "ours": partial(OurSide, values, {}),
-        "ours, best": partial(OurSide, values, BEST),
-        TRAINER_DEFAULT: partial(default, rows_per_step=8),
-        TRAINER_MORE_ROWS: partial(default, rows_per_step=32),
-        **{tuned_name(rows): partial(tuned, rows_per_step=rows) for rows in TRAINER_TUNED_ROWS},
+        TRAINER_DEFAULT: TrainerSide(tasks, rows_per_step=8),
+        TRAINER_MORE_ROWS: TrainerSide(tasks, rows_per_step=32),
+        **tuned,
     }
 
 
@@ -175,7 +187,9 @@ def main() -> None:
     os.environ["ACCELERATE_USE_CPU"] = "true"  # all sides; the processes inherit it
     started = time.perf_counter()
     values = yaml.safe_load(arguments.config.read_text(encoding="utf-8").replace(CONFIG_DATA, arguments.data))
-    sides = {name: start(build) for name, build in builders(values).items()}
+    sides: dict[str, Remote] = {}
+    for build in (build_bare, build_ours, build_best, build_trainers):
+        sides |= start(partial(build, values))
     turns = measure(sides, rounds=arguments.rounds, seconds=arguments.seconds)
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",

@@ -167,22 +167,19 @@ def test_the_table_of_strategies_is_the_codes():
 # commands
 
 
+STARTS_MTL = re.compile(
+    r"^(?:mtl|scripts/launch\.sh .*? --|torchrun .*-m mtl_transformers|accelerate .*-m mtl_transformers) "
+)
+
+
 def commands() -> list[str]:
-    """Every command line of the bash blocks."""
-    text = "\n".join(blocks("bash")).replace("\\\n", " ")
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    """Every line of the bash blocks that starts mtl, in whatever way."""
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    return [line for line in lines if STARTS_MTL.match(line)]
 
 
-def arguments_of_mtl(line: str) -> list[str] | None:
-    """The words after mtl, however it is started; None where a line does not start it."""
-    words = shlex.split(line, comments=True)
-    if words[0] == "mtl":
-        return words[1:]
-    if words[0] == "scripts/launch.sh":
-        return words[words.index("--") + 1 :]
-    if "mtl_transformers" in words:
-        return words[words.index("mtl_transformers") + 1 :]
-    return None
+def arguments_of_mtl(line: str) -> list[str]:
+    return shlex.split(STARTS_MTL.sub("", line), comments=True)
 
 
 def parse(arguments: list[str]) -> None:
@@ -192,11 +189,18 @@ def parse(arguments: list[str]) -> None:
     command.make_context(arguments[0], arguments[1:])
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if arguments_of_mtl(line) is not None])
+@pytest.mark.parametrize("line", commands())
 def test_a_command_parses(line: str):
-    arguments = arguments_of_mtl(line)
-    assert arguments is not None
-    parse(arguments)
+    parse(arguments_of_mtl(line))
+
+
+def test_every_line_that_starts_mtl_was_parsed():
+    said = [
+        line
+        for line in "\n".join(blocks("bash")).splitlines()
+        if re.search(r"\bmtl\b|mtl_transformers|launch\.sh", line)
+    ]
+    assert said == commands()
 
 
 def test_a_command_that_is_not_there_does_not_parse():

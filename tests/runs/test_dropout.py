@@ -1,4 +1,4 @@
-"""Randomness is a function of (seed, step, micro-batch): runs repeat bit for bit, and nobody else's state is touched."""
+"""Randomness is a function of (seed, step, micro-batch): runs repeat bit for bit, no global state is touched."""
 
 import random
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from little import TICKET_TASKS, ticket_config, tickets
-from observed import largest_difference, observed_run, weights_of
+from observed import largest_difference, weights_of
 from safetensors.torch import load_file
 
 from mtl_transformers import ConfigError, MultiTaskModel, train
@@ -79,13 +79,9 @@ def test_adding_a_task_leaves_the_others_heads_as_they_would_begin(tmp_path, tin
     assert four.keys() - three.keys()
 
 
-def test_a_frozen_start_is_copied_and_only_the_new_task_learns(start, tmp_path, tiny_bert):
-    config = ticket_config(
-        tmp_path, tiny_bert, starting_from(start, {"encoder.freeze": "all"}), tasks={"entities": TICKET_TASKS["entities"]}
-    )
-    networks: list[Any] = []
-    observed_run(config, watch=networks.append)
-    best = tmp_path / "run" / "best"
+def test_a_frozen_start_is_copied_for_a_new_task(start, tmp_path, tiny_bert):
+    only = {"entities": TICKET_TASKS["entities"]}
+    best = train(ticket_config(tmp_path, tiny_bert, starting_from(start, {"encoder.freeze": "all"}), tasks=only)).best
     assert (best / "model.safetensors").read_bytes() == (start / "model.safetensors").read_bytes()
     assert list(json.loads((best / "tasks.json").read_text())["tasks"]) == ["entities"]
 

@@ -91,5 +91,5 @@ def test_an_unknown_label_can_be_ignored(tmp_path, tiny_bert):
 def test_an_unknown_label_is_an_error_in_a_later_evaluation_too(tmp_path, tiny_bert):
     model = MultiTaskModel.from_pretrained(train(ticket_config(tmp_path, tiny_bert, tasks=ONLY_INTENT)).best)
     later = ticket_config(tmp_path / "later", tiny_bert, validation=with_stranger("acount"), tasks=ONLY_INTENT)
-    with pytest.raises(DataError, match="'acount'.*did you mean 'account'"):
+    with pytest.raises(DataError, match=r"'acount'.*did you mean 'account'"):
         evaluate_directory(model, later, split="validation")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate.utils import DistributedType
-from little import mixed_config, raw_config, sentences, dataset, ticket_config
+from little import dataset, mixed_config, raw_config, sentences, ticket_config
 from observed import largest_difference, observed_run, weights_of
 from safetensors.torch import load_file, save_file
 
@@ -144,7 +144,7 @@ def test_tensorboard_gets_the_numbers_of_the_log(tmp_path, tiny_bert):
 
 
 def test_an_unknown_tracker_is_refused_with_the_nearest_one(tmp_path, tiny_bert):
-    with pytest.raises(ConfigError, match="tensorbord.*did you mean 'tensorboard'"):
+    with pytest.raises(ConfigError, match=r"tensorbord.*did you mean 'tensorboard'"):
         train(ticket_config(tmp_path, tiny_bert, {"tracking.with": ["tensorbord"]}))
     assert not (tmp_path / "run").exists()
 

@@ -30,7 +30,9 @@ def test_real_data_train_a_few_steps_and_the_model_answers_a_row(path, tmp_path,
         f"data.{dataset}.shuffle": True,
         f"data.{dataset}.limit": {"train": 400, "validation": 50},
     }
-    small |= {f"tasks.{name}.unknown_label": "ignore" for name, task in config.tasks.items() if task.kind != "regression"}
+    small |= {
+        f"tasks.{name}.unknown_label": "ignore" for name, task in config.tasks.items() if task.kind != "regression"
+    }
 
     result = train(load_config(path, small))
 

@@ -80,9 +80,7 @@ def test_a_warmup_longer_than_the_training_never_reaches_the_full_rate():
     assert factors("linear", num_steps=2, num_warmup=4) == [0.25, 0.5]
 
 
-@given(
-    st.sampled_from(["linear", "cosine", "constant"]), st.integers(1, 300), st.floats(0, 400).map(lambda n: n // 1)
-)
+@given(st.sampled_from(["linear", "cosine", "constant"]), st.integers(1, 300), st.floats(0, 400).map(lambda n: n // 1))
 def test_no_step_has_a_rate_of_zero_or_above_the_base(schedule, num_steps, num_warmup):
     found = factors(schedule, num_steps=num_steps, num_warmup=int(num_warmup))
     assert all(0 < factor <= 1 for factor in found)

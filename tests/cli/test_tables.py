@@ -1,0 +1,168 @@
+"""What the commands print: 80 columns are enough, nothing is cut, and the numbers are where they belong."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terminal import Terminal
+
+from mtl_transformers.checking.check import CheckedTask, Report
+from mtl_transformers.cli.tables import MOST_LABELS, show, show_check, show_labels, show_plan, show_result, table
+from mtl_transformers.metrics import LabelScore
+from mtl_transformers.training.evaluation import TaskScores
+from mtl_transformers.training.loop import Result
+
+PutTerminal = Callable[..., Terminal]
+Captured = pytest.CaptureFixture[str]
+
+SCORES = {"intent": TaskScores({"accuracy": 0.5, "f1_macro": 0.25}, {"accuracy": 0.4, "f1_macro": 0.1}, 1200)}
+
+
+def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
+    datasets = [
+        {
+            "dataset": "support_tickets",
+            "rows": 1234567,
+            "validation_rows": 12345,
+            "share": 0.98765,
+            "steps": 123456,
+            "passes": 3.0,
+            "truncated": 0.0512,
+            "tasks": ["billing_intents", "entities"],
+            "unlabelled_rows_left_out": unlabelled,
+            "empty_rows_left_out": empty,
+        }
+    ]
+    tasks = [
+        {
+            "task": task,
+            "dataset": "support_tickets",
+            "kind": "token_classification",
+            "labelled_rows": 1234567,
+            "labelled_validation_rows": 12345,
+            "weight": 0.5,
+        }
+        for task in ("billing_intents", "entities")
+    ]
+    return {"steps": 123456, "rows": 3703701, "fill": 0.9712, "datasets": datasets, "tasks": tasks}
+
+
+def cells(lines: Sequence[str], first: str) -> list[str]:
+    """Return the cells of the row that begins with a name."""
+    (line,) = [line for line in lines if line.split()[:1] == [first]]
+    return line.split()
+
+
+def test_the_plan_fits_a_terminal_of_80_columns(terminal: PutTerminal) -> None:
+    screen = terminal("stdout")
+    show_plan(plan(), where="cuda, bf16, 8 processes")
+    lines = screen.screen()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "plan: 123,456 steps, 3,703,701 rows, fill 0.97; cuda, bf16, 8 processes"
+    assert cells(lines, "support_tickets") == [
+        "support_tickets", "1,234,567", "12,345", "98.8%", "123,456", "3.00", "5.1%",
+    ]  # fmt: skip
+    assert cells(lines, "entities") == [
+        "entities", "support_tickets", "token_classification", "1,234,567", "0.5",
+    ]  # fmt: skip
+
+
+def test_the_plan_says_what_was_left_out_and_what_is_shared(capsys: Captured) -> None:
+    show_plan(plan(unlabelled=3, empty=1), where="")
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "support_tickets: one encoder pass for 2 tasks",
+        "support_tickets: rows without any label, left out: 3",
+        "support_tickets: rows without text, left out: 1",
+    ]
+
+
+def test_names_wrap_on_a_narrow_terminal_and_nothing_is_cut(terminal: PutTerminal) -> None:
+    screen = terminal("stdout", columns=30)
+    show(table(("label", "support"), [("a_label_that_is_longer_than_the_terminal", "12")]))
+    lines = screen.screen()
+    assert max(map(len, lines)) <= 30
+    assert (
+        "".join(line.split()[0] for line in lines if line[:1].isalpha() and "label " not in line and line != lines[0])
+        == "a_label_that_is_longer_than_the_terminal"
+    )
+    assert not any("…" in line for line in lines)
+
+
+def test_no_cell_wraps_in_a_file(capsys: Captured) -> None:
+    label = "a label of many words " * 10
+    show(table(("label", "support"), [(label, "12")]))
+    assert any(line.split() == [*label.split(), "12"] for line in capsys.readouterr().out.splitlines())
+
+
+def test_labels_are_printed_as_they_are_written(capsys: Captured) -> None:
+    show(table(("label", "support"), [("[bold]:smile:[/x]", "1")]), "[red] 1,5 :dog:")
+    printed = capsys.readouterr().out
+    assert "[bold]:smile:[/x]" in printed
+    assert "[red] 1,5 :dog:" in printed
+    assert "\x1b" not in printed
+
+
+def test_each_label_has_a_line_and_tasks_without_labels_have_none(capsys: Captured) -> None:
+    show_labels({"intent": [LabelScore("refund", 0.5, 0.25, 1 / 3, 1200)], "urgency": []})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["intent", "precision", "recall", "f1", "support"]
+    assert lines[3].split() == ["refund", "0.5000", "0.2500", "0.3333", "1,200"]
+    assert len(lines) == 4
+
+
+def test_a_result_has_scores_coverage_and_the_model(capsys: Captured) -> None:
+    show_result(result())
+    lines = capsys.readouterr().out.splitlines()
+    assert "best model: step 1,000, mean 0.5000 on validation" in lines
+    assert [line.split() for line in lines if "accuracy" in line] == [
+        ["intent", "accuracy", "0.5000", "0.4000", "1,200"]
+    ]
+    assert [line.split() for line in lines if "2.50" in line] == [["intent", "2,000", "5,000", "2.50"]]
+    assert lines[-1] == "2,000 steps in 61 s → runs/a/best"
+    assert not any("floors" in line for line in lines)
+
+
+def test_a_result_below_its_floors_says_so(capsys: Captured) -> None:
+    show_result(result(shortfall=0.05))
+    assert "no model met all floors; the best one lacks 0.0500 in sum" in capsys.readouterr().out
+
+
+def result(*, shortfall: float = 0.0) -> Result:
+    return Result(
+        output=Path("runs/a"),
+        best=Path("runs/a/best"),
+        scores=SCORES,
+        mean=0.5,
+        best_step=1000,
+        num_steps=2000,
+        shortfall=shortfall,
+        coverage={"intent": {"rows_available": 2000, "rows_seen": 5000, "passes": 2.5}},
+        seconds=61.4,
+    )
+
+
+@pytest.mark.parametrize(("warnings", "last"), [([], "no warnings"), (["a"], "1 warning"), (["a", "b"], "2 warnings")])
+def test_a_check_ends_with_the_number_of_warnings(capsys: Captured, warnings: list[str], last: str) -> None:
+    show_check(Report(plan(), [], warnings))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == last
+    assert [line for line in lines if line.startswith("warning: ")] == [f"warning: {text}" for text in warnings]
+
+
+def test_a_check_lists_the_most_frequent_labels_and_counts_the_others(capsys: Captured) -> None:
+    train = {f"label{n}": n for n in range(MOST_LABELS + 3)}
+    task = CheckedTask(
+        task="intent",
+        kind="classification",
+        labelled={"train": 10, "validation": 3},
+        nulls={"train": 2000, "validation": 0},
+        counts={"train": train, "validation": dict.fromkeys(train, 0)},
+        num_widened={"train": 0, "validation": 0},
+    )
+    show_check(Report(plan(), [task], []))
+    lines = capsys.readouterr().out.splitlines()
+    assert ["intent", "train", "10", "2,000"] in [line.split() for line in lines]
+    labels = [line.split() for line in lines if line.startswith("label")]
+    assert labels == [[f"label{n}", str(n), "0"] for n in range(MOST_LABELS + 2, 2, -1)]
+    assert "… and 3 labels more" in lines

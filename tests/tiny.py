@@ -125,18 +125,14 @@ def tiny_tokenizer(family: str) -> PreTrainedTokenizerFast:
 
 
 def _word_piece(specials: tuple[str, ...]) -> Tokenizer:
+    normalizer, pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    starts, others = _pieces(normalizer, pre_tokenizer)
+    pieces = [*specials, *_ALPHABET, *starts, *(f"##{piece}" for piece in (*_ALPHABET, *others))]
     unknown = next(token for token in specials if "unk" in token.lower())
-    backend = Tokenizer(models.WordPiece(unk_token=unknown))
-    backend.normalizer = normalizers.BertNormalizer(lowercase=True)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
+    backend.normalizer, backend.pre_tokenizer = normalizer, pre_tokenizer
     backend.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=_VOCABULARY_SIZE,
-        special_tokens=list(specials),
-        initial_alphabet=_ALPHABET,
-        show_progress=False,
-    )
-    backend.train_from_iterator(SENTENCES, trainer)
     return backend
 
 
@@ -155,19 +151,27 @@ def _byte_level(specials: tuple[str, ...]) -> Tokenizer:
 
 
 def _unigram(specials: tuple[str, ...]) -> Tokenizer:
-    backend = Tokenizer(models.Unigram())
-    backend.normalizer = normalizers.NFKC()
-    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    normalizer, pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    starts, others = _pieces(normalizer, pre_tokenizer)
+    scores = dict.fromkeys(specials, 0.0) | dict.fromkeys(("\u2581", *_ALPHABET), -9.0)
+    scores |= {piece: -5.0 for piece in (*starts, *others) if piece not in scores}
+    backend = Tokenizer(models.Unigram(list(scores.items()), specials.index("[UNK]")))
+    backend.normalizer, backend.pre_tokenizer = normalizer, pre_tokenizer
     backend.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=_VOCABULARY_SIZE,
-        special_tokens=list(specials),
-        initial_alphabet=_ALPHABET,
-        unk_token="[UNK]",
-        show_progress=False,
-    )
-    backend.train_from_iterator(SENTENCES, trainer)
     return backend
+
+
+def _pieces(
+    normalizer: normalizers.Normalizer, pre_tokenizer: pre_tokenizers.PreTokenizer
+) -> tuple[list[str], list[str]]:
+    """Cut the words of the sentences into a start of four characters and pieces of three.
+
+    Not trained: the trainers of both models break ties by a hash that differs from process to process.
+    """
+    words = [
+        word for sentence in SENTENCES for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(sentence))
+    ]
+    return [word[:4] for word in words], [word[at : at + 3] for word in words for at in range(4, len(word), 3)]
 
 
 _TOKENIZERS: dict[str, tuple[Callable[[tuple[str, ...]], Tokenizer], tuple[str, ...]]] = {

@@ -69,6 +69,6 @@ def clip_gradients(parameters: list[Parameter], max_norm: float | None) -> torch
     """Scale gradients down to a total norm; return the norm before."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    if max_norm is not None:
+    if max_norm is not None and norm > max_norm:  # else a pass over all gradients would multiply them by 1
         torch.nn.utils.clip_grads_with_norm_([p for p in parameters if p.grad is not None], max_norm, norm)
     return norm

@@ -40,7 +40,7 @@ from mtl_transformers.training.steps import TrainingData, micro_batches_of
 from mtl_transformers.training.window import Logged
 
 STEPS_PER_LINE = 10  # tracking.every_steps' default: our loop gives control back at each line of the log
-TRAINER_WARM_STEPS = 2  # of each Trainer: it makes a new optimizer
+TRAINER_WARM_STEPS = 1  # of each Trainer, outside the clock: it makes a new optimizer
 ENOUGH_TOKENS = 1 << 30  # one micro-batch for each step
 
 

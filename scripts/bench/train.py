@@ -107,7 +107,8 @@ def tuned_name(rows: int) -> str:
 
 def measure(sides: Mapping[str, Remote], *, rounds: int, seconds: float) -> dict[str, list[Measured]]:
     """Warm every side up, then let them take turns; return each side's turns."""
-    pace = {name: side.measure(WARM_STEPS, turn=0) for name, side in sides.items()}
+    warm_steps = {name: WARM_STEPS if name in LOOPS else 1 for name in sides}
+    pace = {name: side.measure(warm_steps[name], turn=0) for name, side in sides.items()}
     num_steps = {name: max(1, round(seconds * warm.steps / warm.seconds)) for name, warm in pace.items()}
     for name in LOOPS:
         num_steps[name] = STEPS_PER_LINE * max(1, round(num_steps[name] / LOOP_TURNS / STEPS_PER_LINE))

@@ -77,7 +77,7 @@ def test_the_order_of_the_tasks_in_the_config_changes_none_of_them(tmp_path, ste
     first, second = MultiTaskModel.from_pretrained(one.best), MultiTaskModel.from_pretrained(other.best)
 
     assert list(first.tasks) == list(reversed(second.tasks)) == list(TICKET_TASKS)
-    assert largest_difference(weights_of(one.best), weights_of(other.best)) < 1e-6  # losses are summed in another order
+    assert largest_difference(weights_of(one.best), weights_of(other.best)) < 1e-5  # losses are summed in another order
     for answer, expected in zip(second.predict(TEXTS), first.predict(TEXTS), strict=True):
         assert answer["intent"]["label"] == expected["intent"]["label"]
         assert answer["topics"]["labels"] == expected["topics"]["labels"]

@@ -113,7 +113,7 @@ def torchrun(num_processes: int, *command: str) -> subprocess.CompletedProcess[s
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 
@@ -180,3 +180,30 @@ def test_an_error_on_several_processes_ends_all_of_them_and_is_said_once(tmp_pat
     assert done.returncode != 0
     assert done.stderr.count("error: tasks.intent: ") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "processes"),
+    [
+        ([Path(sys.executable).with_name("accelerate"), "launch", "--num_processes", "1", "--cpu", "-m"], 1),
+        (["bash", ROOT / "scripts" / "launch.sh", "cpu", "--processes", "2", "--"], 2),
+    ],
+    ids=["accelerate launch", "launch.sh"],
+)
+def test_the_other_launchers_give_the_same_model(command, processes, whole, tmp_path, steady_bert):
+    config = mixed_config(tmp_path, steady_bert, SETTINGS["many"])
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    module = [] if command[0] == "bash" else ["mtl_transformers"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    environment |= {"PYTHONPATH": str(ROOT), "VIRTUAL_ENV": str(Path(sys.executable).parents[1])}
+    done = subprocess.run(
+        [*map(str, command), *module, "train", str(tmp_path / "config.yaml")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"{processes} process" in done.stdout
+    assert largest_difference(weights_of(tmp_path / "run" / "last"), weights_of(whole("many")[1] / "last")) < 1e-5

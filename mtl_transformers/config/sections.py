@@ -43,7 +43,7 @@ class EncoderConfig(Section):
     """The shared encoder."""
 
     name: Text | None = None
-    """A hub id, a local directory, or ``package:<module>/<folder>`` of an installed package; null with ``init_from``."""
+    """A hub id, a directory, or ``package:<module>/<folder>`` of an installed package; null with ``init_from``."""
     revision: Text | None = None
     """A revision of a hub id."""
     max_length: Count | None = None

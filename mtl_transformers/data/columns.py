@@ -21,8 +21,14 @@ def require_columns(table: datasets.Dataset, columns: Sequence[str], *, where: s
         if column not in table.column_names:
             raise DataError(
                 f"{where} has the columns {', '.join(table.column_names)} "
-                f"and no {column!r}{nearest(column, table.column_names)}"
+                f"and no {column!r}{nearest(column, table.column_names)}{_delimiter_hint(table.column_names)}"
             )
+
+
+def _delimiter_hint(names: Sequence[str]) -> str:
+    """Return what to set where a whole header was read as one column."""
+    found = [mark for mark in (";", "\t", "|") if mark in names[0]]
+    return f"; if the cells are cut at {found[0]!r}, set options: {{delimiter: {found[0]!r}}}" if found else ""
 
 
 def column_batches(table: datasets.Dataset, columns: Sequence[str]) -> Iterator[pa.Table]:

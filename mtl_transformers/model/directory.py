@@ -148,6 +148,8 @@ def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
             format is unknown, its weights are pickled, or its heads are not those of its tasks.
     """
     path = _find(name, revision)
+    if (path / "best" / TASKS).is_file():
+        raise ModelError(f"{path} is a run directory; its best model is {path / 'best'}")
     if not (path / TASKS).is_file():
         raise ModelError(
             f"{path} holds no tasks: {TASKS} is missing. A plain transformers directory is an encoder: name "

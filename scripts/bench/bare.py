@@ -43,9 +43,7 @@ class BareLoop:
 
     def __init__(self, path: str, tasks: Mapping[str, tuple[str, int]], *, learning_rate: float) -> None:
         self.encoder = AutoModel.from_pretrained(path, dtype=torch.float32, add_pooling_layer=False).train()
-        self.heads = {
-            name: nn.Linear(self.encoder.config.hidden_size, size) for name, (_, size) in tasks.items()
-        }
+        self.heads = {name: nn.Linear(self.encoder.config.hidden_size, size) for name, (_, size) in tasks.items()}
         self.losses = {name: LOSSES[kind] for name, (kind, _) in tasks.items()}
         parameters = [
             *self.encoder.parameters(),
@@ -62,10 +60,7 @@ class BareLoop:
                     name: self.heads[name](hidden[sequences, positions])  # [M, C]
                     for name, (sequences, positions, _) in batch.targets.items()
                 }
-            losses = [
-                self.losses[name](logits[name].float(), labels)
-                for name, (_, _, labels) in batch.targets.items()
-            ]
+            losses = [self.losses[name](logits[name].float(), labels) for name, (_, _, labels) in batch.targets.items()]
             torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]  # torch's gap
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)

@@ -74,6 +74,7 @@ class BareSide:
     """The bare loop, on micro-batches that were collated before the clock started."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
+        quiet_transformers()
         config = load_config(values)
         self._experiment = prepare(config)
         self._data = training_data(self._experiment)
@@ -97,6 +98,12 @@ class BareSide:
             steps=num_steps,
             seconds=seconds,
         )
+
+
+def quiet_transformers() -> None:
+    """Silence its report of new heads and left out poolers, which are meant."""
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def bare_batch(batch: MicroBatch) -> BareBatch:
@@ -275,8 +282,7 @@ class SlicedTrainer(Trainer):
 
 def trainer_tasks(values: Mapping[str, Any]) -> list[TrainerTask]:
     """Give every task of a config to the Trainer."""
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it reports that the heads are new
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet_transformers()
     experiment = prepare(load_config(values))
     return [trainer_task(experiment, name) for name in experiment.tasks]
 

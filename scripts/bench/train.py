@@ -58,11 +58,10 @@ class Remote:
 
 
 def serve(build: Callable[[], Mapping[str, Side]], pipe: Connection) -> None:
-    """Build some sides, then train one whenever asked."""
+    """Build some sides, then train one whenever asked; ``None`` ends it."""
     sides = build()
     pipe.send(list(sides))
-    while True:
-        name, num_steps, turn = pipe.recv()
+    for name, num_steps, turn in iter(pipe.recv, None):
         pipe.send(sides[name].measure(num_steps, turn=turn))
 
 
@@ -119,9 +118,7 @@ def measure(sides: Mapping[str, Remote], *, rounds: int, seconds: float) -> dict
         for name in order:
             done = sides[name].measure(num_steps[name], turn=turn)
             turns[name].append(done)
-            print(
-                f"round {turn}  {name:<34} {done.steps:>4} steps {done.seconds:>6.1f} s {speed(done):>7.0f} tokens/s"
-            )
+            print(f"round {turn}  {name:<34} {done.steps:>4} steps {done.seconds:>6.1f} s {speed(done):>7.0f} tokens/s")
     return turns
 
 
@@ -176,9 +173,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=ROOT / "configs/seven_tasks.yaml")
     parser.add_argument("--data", default=CONFIG_DATA, help="stands for ../shared/data in the config")
     parser.add_argument("--rounds", type=int, default=3)
@@ -192,6 +187,8 @@ def main() -> None:
     for build in (build_bare, build_ours, build_best, build_trainers):
         sides |= start(partial(build, values))
     turns = measure(sides, rounds=arguments.rounds, seconds=arguments.seconds)
+    for pipe in {side.pipe for side in sides.values()}:
+        pipe.send(None)
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},

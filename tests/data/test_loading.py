@@ -6,6 +6,7 @@ from pathlib import Path
 import datasets
 import pytest
 
+from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.loading import load_splits
 from mtl_transformers.data.spec import Source
 from mtl_transformers.errors import ConfigError, DataError
@@ -436,3 +437,9 @@ def test_emobank_equals_the_csv_module(shared_data: Path, cache: str) -> None:
     for name in ("V", "A", "D"):
         assert table[name][:] == [float(row[name]) for row in rows]
     assert table["text"][:] == [row["text"] or None for row in rows]
+
+
+def test_a_header_read_as_one_column_suggests_the_delimiter():
+    table = datasets.Dataset.from_dict({"body;intent": ["a;b"]})
+    with pytest.raises(DataError, match=r"set options: \{delimiter: ';'\}"):
+        require_columns(table, ["body"], where="dataset 'tickets', split 'train'")

@@ -415,3 +415,10 @@ def test_tasks_that_are_no_objects_are_refused(directory: Path, tasks: object) -
 
     with pytest.raises(ModelError, match=r"tasks\.json"):
         load(directory)
+
+
+def test_a_run_directory_points_to_its_best_model(tmp_path):
+    (tmp_path / "run" / "best").mkdir(parents=True)
+    (tmp_path / "run" / "best" / "tasks.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"is a run directory; its best model is .*best"):
+        load(tmp_path / "run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, final
 
@@ -106,6 +106,17 @@ class Classification(Task):
         )
         task.row_weights  # noqa: B018  class weights of unknown labels are refused now
         return task
+
+    @classmethod
+    def meaning(cls, options: ClassificationOptions) -> dict[str, object]:
+        """Return the names of the labels."""
+        return {"label_names": options.label_names}
+
+    def continued(self, fresh: Self) -> Self:
+        """Take the new rows' counts too, for the class weights."""
+        counts = tuple(fresh.label_counts.get(str(label), 0) for label in self.labels)
+        self.check_meaning(fresh.options)
+        return replace(self, options=fresh.options, metrics=fresh.metrics, counts=counts)
 
     @property
     def num_outputs(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, final
 
@@ -107,6 +107,30 @@ class MultiLabel(Task):
             num_rows=num_rows,
             named=bool(options.label_names or class_names),
             thresholds=(options.threshold,) * len(labels),
+        )
+
+    @classmethod
+    def meaning(cls, options: MultiLabelOptions) -> dict[str, object]:
+        """Return the names of the labels, and the 0/1 columns in order."""
+        return {
+            "label_names": options.label_names,
+            "multi_hot": options.multi_hot,
+            "label": None if isinstance(options.label, str) else options.label,
+        }
+
+    def continued(self, fresh: Self) -> Self:
+        """Take the new rows' counts too, and the new threshold where it is another one."""
+        self.check_meaning(fresh.options)
+        counts = tuple(fresh.label_counts.get(str(label), 0) for label in self.labels)
+        kept = fresh.options.threshold == self.options.threshold
+        thresholds = self.thresholds if kept else (fresh.options.threshold,) * len(self.labels)
+        return replace(
+            self,
+            options=fresh.options,
+            metrics=fresh.metrics,
+            counts=counts,
+            num_rows=fresh.num_rows,
+            thresholds=thresholds,
         )
 
     @property

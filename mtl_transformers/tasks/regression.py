@@ -98,6 +98,11 @@ class Regression(Task):
             scale=tuple(float(column.std()) if np.ptp(column) > 0 else 1.0 for column in columns),
         )
 
+    @classmethod
+    def meaning(cls, options: RegressionOptions) -> dict[str, object]:
+        """Return the targets in order."""
+        return {"label": None if isinstance(options.label, str) else options.label}
+
     @property
     def num_outputs(self) -> int:
         """One value for each target."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_transformers.batch import Target
-from mtl_transformers.errors import ModelError
+from mtl_transformers.errors import ConfigError, ModelError
 from mtl_transformers.metrics import LabelScore
 from mtl_transformers.text.encoding import Features, Form
 
@@ -214,6 +214,33 @@ class Task(ABC):
     @abstractmethod
     def _labels(self, labels: Sequence[Any], rows: Sequence[Features]) -> tuple[Tensor, int]:
         """Return the label tensor of labelled rows, ``[M]`` or ``[M, C]``, and the number of items."""
+
+    @classmethod
+    def meaning(cls, options: Any) -> dict[str, object]:
+        """Return the options that give the head's outputs their meaning; they cannot change once it is trained."""
+        return {}
+
+    def check_meaning(self, options: Any) -> None:
+        """Refuse options under which the trained head would mean something else.
+
+        Raises:
+            ConfigError: with the option, and what the model was trained with.
+        """
+        trained = self.meaning(self.options)
+        for name, value in self.meaning(options).items():
+            if value != trained[name]:
+                raise ConfigError(
+                    f"tasks.{self.name}.{name}: {value!r}, but the model was trained with {trained[name]!r}"
+                )
+
+    def continued(self, fresh: Self) -> Self:
+        """Return this task with the options and metrics of one fitted anew, so that its head keeps its meaning.
+
+        Raises:
+            ConfigError: as `check_meaning`.
+        """
+        self.check_meaning(fresh.options)
+        return replace(self, options=fresh.options, metrics=fresh.metrics)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fitted task as plain JSON, with its kind."""

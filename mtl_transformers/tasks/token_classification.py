@@ -110,6 +110,11 @@ class TokenClassification(Task):
             counts=tuple(counts[label] for label in names),
         )
 
+    @classmethod
+    def meaning(cls, options: TokenClassificationOptions) -> dict[str, object]:
+        """Return whether words have plain tags or belong to spans."""
+        return {"scheme": "plain" if options.scheme == "plain" else "spans"}
+
     @property
     def num_outputs(self) -> int:
         """One logit for each tag."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -135,7 +135,7 @@ def _continued(task: Task, known: Task) -> Task:
     """Return the known task with the new options and metrics, so that its head keeps its meaning."""
     if known.kind != task.kind:
         raise ConfigError(f"tasks.{task.name}.kind: {task.kind}, but init_from holds it as {known.kind}")
-    return replace(known, options=task.options, metrics=task.metrics)
+    return known.continued(task)
 
 
 def fitted_by_dataset(config: Config, fitted: Mapping[str, Task]) -> dict[str, dict[str, Task]]:

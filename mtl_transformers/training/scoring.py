@@ -86,6 +86,7 @@ def _scored_tasks(model: MultiTaskModel, config: Config) -> dict[str, ServedTask
         task = model.tasks[name].task
         if task.kind != section.kind:
             raise ModelError(f"tasks.{name}.kind: {section.kind}, but the model holds it as {task.kind}")
+        task.check_meaning(section.options)
         fitted = replace(task, options=section.options, metrics=section.metrics or task.metrics)
         tasks[name] = replace(model.tasks[name], task=fitted)
     return tasks

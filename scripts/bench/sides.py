@@ -41,6 +41,7 @@ from mtl_transformers.training.window import Logged
 
 STEPS_PER_LINE = 10  # tracking.every_steps' default: our loop gives control back at each line of the log
 TRAINER_WARM_STEPS = 1  # of each Trainer, outside the clock: it makes a new optimizer
+GOLDEN = 0.618  # spreads the turns' offsets evenly
 ENOUGH_TOKENS = 1 << 30  # one micro-batch for each step
 
 
@@ -257,7 +258,8 @@ class Clock(TrainerCallback):
 class SlicedTrainer(Trainer):
     """A Trainer that counts real tokens and takes its steps evenly out of the epoch that its own sampler gives.
 
-    The first steps of an epoch are not like the others: ``group_by_length`` begins with the longest rows.
+    The first steps of an epoch are not like the others: ``group_by_length`` begins with the longest rows. So the
+    batches of an epoch are ordered by their tokens, and every so many of them one is taken.
     """
 
     def __init__(self, **arguments: Any) -> None:  # the Trainer's signature
@@ -266,10 +268,13 @@ class SlicedTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = list(super()._get_train_sampler(train_dataset) or ())
+        lengths = self.train_dataset["length"][:]
         size = self.args.train_batch_size
         batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        batches.sort(key=lambda batch: sum(lengths[row] for row in batch))
         num_steps = self.args.max_steps - TRAINER_WARM_STEPS
-        chosen = [batches[(2 * n + 1) * len(batches) // (2 * num_steps)] for n in range(num_steps)]
+        offset = self.args.seed * GOLDEN % 1
+        chosen = [batches[int((n + offset) * len(batches) / num_steps)] for n in range(num_steps)]
         warm = [chosen[n % len(chosen)] for n in range(TRAINER_WARM_STEPS)]
         return [row for batch in (*warm, *chosen) for row in batch]
 
@@ -324,7 +329,7 @@ def trainer_rows(experiment: Experiment, name: str) -> Iterator[dict[str, Any]]:
             tags, labels = labels, [-100] * len(ids)
             for word, position in zip(features.word_indices[0], features.word_positions[0], strict=True):
                 labels[position] = tags[word]
-        row = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+        row = {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels, "length": len(ids)}
         if features.token_type_ids:
             row["token_type_ids"] = list(features.token_type_ids[0])
         yield row

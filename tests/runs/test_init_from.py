@@ -95,3 +95,27 @@ def test_a_task_of_another_kind_under_a_known_name_is_refused(start, tmp_path, t
 def test_the_name_of_the_pretrained_encoder_is_handed_on(start, tmp_path, tiny_bert):
     result = train(ticket_config(tmp_path, tiny_bert, starting_from(start), tasks=THREE_TASKS))
     assert json.loads((result.best / "tasks.json").read_text())["encoder"] == str(tiny_bert)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"tasks.mood.label": ["calm", "urgency"]}, "tasks.mood.label: .* but the model"),
+        ({"tasks.intent.label_names": ["account", "billing", "delivery"]}, "tasks.intent.label_names: .* None"),
+    ],
+)
+def test_options_that_would_change_what_a_trained_head_means_are_refused(
+    start, tmp_path, tiny_bert, overrides, message
+):
+    with pytest.raises(ConfigError, match=message):
+        prepare(ticket_config(tmp_path, tiny_bert, starting_from(start, overrides), tasks=THREE_TASKS))
+
+
+def test_a_new_threshold_and_new_counts_are_taken_over(start, tmp_path, tiny_bert):
+    rows = tickets(30, seed=8)
+    overrides = starting_from(start, {"tasks.topics.threshold": 0.25})
+    made = prepare(ticket_config(tmp_path, tiny_bert, overrides, train=rows, tasks=THREE_TASKS))
+    topics, intent = (made.tasks[name].task for name in ("topics", "intent"))
+    assert set(topics.thresholds) == {0.25}
+    counted = {label: sum(row["intent"] == label for row in rows) for label in intent.labels}
+    assert intent.label_counts == counted

@@ -189,6 +189,8 @@ def main() -> None:
     turns = measure(sides, rounds=arguments.rounds, seconds=arguments.seconds)
     for pipe in {side.pipe for side in sides.values()}:
         pipe.send(None)
+    for process in multiprocessing.active_children():
+        process.join()
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},

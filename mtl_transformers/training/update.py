@@ -88,8 +88,7 @@ class Updater:
         Raises:
             ModelError: a task's loss, or the gradient, is not finite.
         """
-        if not self._network.training:  # after an evaluation; setting it walks through all modules
-            self._network.train()
+        self._network.train()  # unconditionally: the encoder comes from transformers in evaluation mode
         counts = count([batch for _, batch in micro_batches], self._data, self._accelerator)
         factors = loss_factors(counts, self._data, self._weights)
         sums = torch.zeros(len(self._tasks), device=self._device)

@@ -156,9 +156,7 @@ def _train(
     settings = config.training
     data = TrainingData(
         splits=train_splits,
-        tasks={
-            name: {task: experiment.tasks[task].task for task in of.num_labelled} for name, of in train_splits.items()
-        },
+        tasks=experiment.tasks_by_dataset(),
         pad_id=pad_id(experiment.tokenizer),
     )
     optimizer = make_optimizer(

@@ -4,7 +4,8 @@ MTLError
 ├── ConfigError       the configuration, the command line or a setting that cannot be honoured
 ├── DataError         a file, a column, a row or a label
 ├── ModelError        an encoder, a tokenizer, a head or a model directory
-└── CheckpointError   a run directory or a checkpoint
+├── CheckpointError   a run directory or a checkpoint
+└── FileError         a file or a directory that cannot be read, written or replaced
 
 The command line prints the message of an MTLError without a traceback and exits with 2.
 A message says what is wrong, where, what was expected and what to do.
@@ -32,6 +33,10 @@ class ModelError(MTLError):
 
 class CheckpointError(MTLError):
     """A run directory or a checkpoint."""
+
+
+class FileError(MTLError):
+    """A file or a directory that cannot be read, written or replaced: a full disk, a fault, a missing permission."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ head.
     ├── metrics.json                     {<task>: {<split>: {<metric>: number, or null where undefined}}}
     └── README.md                        the model card
 
-It is written beside its place and swapped in (`swap.py`).
+It is written beside its place and swapped in (`storage/swap.py`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from transformers.utils import logging as transformers_logging
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.card import is_hub_id
 from mtl_transformers.model.encoder import Encoder, encoder_state
-from mtl_transformers.model.swap import finish_swap, start_swap, swap, sync
+from mtl_transformers.storage.swap import finish_swap, start_swap, swap, sync
 
 FORMAT_VERSION = 1
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -17,7 +17,7 @@ from tiny import FAMILIES
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
-from mtl_transformers.errors import ModelError
+from mtl_transformers.errors import FileError, ModelError
 from mtl_transformers.model.directory import FORMAT_VERSION, load, repair, save
 from mtl_transformers.model.encoder import Encoder, load_encoder
 from mtl_transformers.model.heads import build_head, head_spec
@@ -278,7 +278,7 @@ def test_a_directory_that_is_not_ours_is_never_replaced(parts: Parts, tmp_path: 
     theirs.parent.mkdir()
     theirs.write_text("years of work")
 
-    with pytest.raises(ModelError, match=f"{name} holds something that is not ours"):
+    with pytest.raises(FileError, match=f"{name} holds something that is not ours"):
         write(parts, tmp_path / "best")
     repair(tmp_path / "best")
 

@@ -12,7 +12,8 @@ import os
 import shutil
 from pathlib import Path
 
-from mtl_transformers.errors import ModelError
+from mtl_transformers.errors import FileError
+from mtl_transformers.storage.files import MODE, disk_errors, sync_names
 
 
 def start_swap(path: Path, *, marker: str) -> Path:
@@ -23,25 +24,28 @@ def start_swap(path: Path, *, marker: str) -> Path:
         marker: name of the file that a directory of ours holds.
 
     Raises:
-        ModelError: another content stands there or under ``<name>.old``.
+        FileError: another content stands there or under ``<name>.old``, or it cannot be made.
     """
     finish_swap(path, marker=marker)
-    for place in (path, _old(path)):
-        _refuse_other_content(place, marker)
     new = _temporary(path)
-    if new.exists():
-        shutil.rmtree(new)
-    new.mkdir(parents=True)
+    with disk_errors(path):
+        for place in (path, _old(path)):
+            _refuse_other_content(place, marker)
+        if new.exists():
+            shutil.rmtree(new)
+        new.mkdir(parents=True)
     return new
 
 
 def sync(directory: Path) -> None:
     """Make every file of a flat directory readable by all (mode 0644) and force it to the disk."""
     for path in directory.iterdir():
-        path.chmod(0o644)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    _sync_names(directory)
+        with disk_errors(path):
+            path.chmod(MODE)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    with disk_errors(directory):
+        sync_names(directory)
 
 
 def swap(new: Path, path: Path) -> None:
@@ -51,13 +55,14 @@ def swap(new: Path, path: Path) -> None:
         new: what `start_swap` returned, filled.
         path: where it goes.
     """
-    replaces = path.exists() and any(path.iterdir())
-    if replaces:
-        path.rename(_old(path))
-    new.rename(path)
-    _sync_names(path.parent)
-    if replaces:
-        _discard(_old(path), path)
+    with disk_errors(path):
+        replaces = path.exists() and any(path.iterdir())
+        if replaces:
+            path.rename(_old(path))
+        new.rename(path)
+        sync_names(path.parent)
+        if replaces:
+            _discard(_old(path), path)
 
 
 def finish_swap(path: Path, *, marker: str) -> None:
@@ -65,11 +70,22 @@ def finish_swap(path: Path, *, marker: str) -> None:
     old = _old(path)
     if not (old / marker).is_file():
         return
-    if (path / marker).is_file():
-        _discard(old, path)
-    elif not path.exists():
-        old.rename(path)
-        _sync_names(path.parent)
+    with disk_errors(path):
+        if (path / marker).is_file():
+            _discard(old, path)
+        elif not path.exists():
+            old.rename(path)
+            sync_names(path.parent)
+
+
+def discard(path: Path) -> None:
+    """Remove a directory in one step: under its name it is complete or gone.
+
+    Raises:
+        FileError: it cannot be renamed or removed.
+    """
+    with disk_errors(path):
+        _discard(path, path)
 
 
 def _old(path: Path) -> Path:
@@ -92,16 +108,7 @@ def _discard(old: Path, path: Path) -> None:
 def _refuse_other_content(path: Path, marker: str) -> None:
     if not path.exists() or (path / marker).is_file() or (path.is_dir() and not any(path.iterdir())):
         return
-    raise ModelError(
+    raise FileError(
         f"{path} holds something that is not ours ({marker} is missing) and is not replaced. Move it away, "
         "or choose another directory."
     )
-
-
-def _sync_names(directory: Path) -> None:
-    """Force the names in a directory to the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mtl_transformers.errors import ModelError
-from mtl_transformers.model.swap import finish_swap, start_swap, swap, sync
+from mtl_transformers.errors import FileError
+from mtl_transformers.storage.swap import finish_swap, start_swap, swap, sync
 
 MARKER = "marker.json"
 FILES = ("a", "b", MARKER)
@@ -121,7 +121,7 @@ def test_what_has_no_marker_is_not_ours(tmp_path: Path, name: str) -> None:
 
     finish_swap(tmp_path / "best", marker=MARKER)
 
-    with pytest.raises(ModelError, match=f"{name} holds something that is not ours"):
+    with pytest.raises(FileError, match=f"{name} holds something that is not ours"):
         start_swap(tmp_path / "best", marker=MARKER)
     assert (tmp_path / name / "thesis.txt").exists()
 
@@ -129,5 +129,5 @@ def test_what_has_no_marker_is_not_ours(tmp_path: Path, name: str) -> None:
 def test_a_file_in_the_place_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "best").write_text("a file")
 
-    with pytest.raises(ModelError, match="best holds something that is not ours"):
+    with pytest.raises(FileError, match="best holds something that is not ours"):
         start_swap(tmp_path / "best", marker=MARKER)

@@ -1,0 +1,113 @@
+"""Files that are written whole or not at all.
+
+Owns how bytes reach the disk: written, synced, renamed, and a fault of the disk as a `FileError` that names the
+file. Does not know what is in them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mtl_transformers.errors import FileError
+
+MODE = 0o644  # readable by whoever serves it
+_CHUNK = 2**22  # bytes that are read at once
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the quota is used up; free some space",
+    errno.EFBIG: "the file is larger than this system or its limits allow",
+    errno.EACCES: "permission is missing",
+    errno.EPERM: "permission is missing",
+    errno.EROFS: "the file system is read-only",
+    errno.EIO: "the disk reports an error; try another one",
+}
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `FileError` that says which file, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path}: {os.strerror(error.errno or 0)}; {remedy(error.errno)}") from error
+
+
+def remedy(number: int | None) -> str:
+    """Return what can be done about an error number of the operating system."""
+    return _REMEDIES.get(number or 0, "check the path and the disk")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write and sync a new file, or all of an old one anew; what is cut short is an error.
+
+    Raises:
+        FileError: the disk is full, or whatever else the system reports.
+    """
+    with disk_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE)
+        try:
+            _write_all(descriptor, content)
+            os.fchmod(descriptor, MODE)  # whatever the umask says
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and put it there in one step: a reader sees the old one or the new one.
+
+    Raises:
+        FileError: likewise; the old file is as it was.
+    """
+    new = path.with_name(f".{path.name}.tmp")
+    write_file(new, content)
+    with disk_errors(path):
+        new.replace(path)
+        sync_names(path.parent)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a file.
+
+    Raises:
+        FileError: likewise; a part of the line may be there.
+    """
+    with disk_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, MODE)
+        try:
+            _write_all(descriptor, f"{line}\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sync_names(directory: Path) -> None:
+    """Force the names in a directory to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write all bytes: the system may take fewer than it is given."""
+    rest = memoryview(content)
+    while rest:
+        taken = os.write(descriptor, rest)
+        if taken == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rest = rest[taken:]

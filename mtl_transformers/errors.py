@@ -5,7 +5,8 @@ MTLError
 ├── DataError         a file, a column, a row or a label
 ├── ModelError        an encoder, a tokenizer, a head or a model directory
 ├── CheckpointError   a run directory or a checkpoint
-└── FileError         a file or a directory that cannot be read, written or replaced
+├── FileError         a file or a directory that cannot be read, written or replaced
+└── Interrupted       a training that a signal or a limit of time stopped; it can be resumed
 
 The command line prints the message of an MTLError without a traceback and exits with 2.
 A message says what is wrong, where, what was expected and what to do.
@@ -37,6 +38,10 @@ class CheckpointError(MTLError):
 
 class FileError(MTLError):
     """A file or a directory that cannot be read, written or replaced: a full disk, a fault, a missing permission."""
+
+
+class Interrupted(MTLError):
+    """A training that a signal or a limit of time stopped; it can be resumed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

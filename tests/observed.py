@@ -7,7 +7,7 @@ runs every job (a config, and the name of a sabotage or null) in all processes, 
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from mtl_transformers.config import Config, load_config
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model.network import Network
 from mtl_transformers.training import loop, update
-from mtl_transformers.training.steps import count, item_losses, loss_factors
+from mtl_transformers.training.steps import NumberedBatches, count, item_losses, loss_factors
 from mtl_transformers.training.update import Outcome, Updater
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
@@ -56,10 +56,12 @@ def observed_run(
             super().__init__(network, *given, **named)
             watch(network)
 
-        def step(self, step: int, micro_batches: Sequence[tuple[int, MicroBatch]]) -> Outcome:
-            seen["parts"].append([(number, batch.rows) for number, batch in micro_batches])
-            outcome = super().step(step, micro_batches)
-            seen["items"].append(dict(outcome.counts.items))
+        def step(self, step: int, read: Callable[[], NumberedBatches], *, request: Any) -> Any:
+            batches = read()
+            seen["parts"].append([(number, batch.rows) for number, batch in batches])
+            outcome = super().step(step, lambda: batches, request=request)
+            if isinstance(outcome, Outcome):
+                seen["items"].append(dict(outcome.counts.items))
             after_step(self._network)
             return outcome
 
@@ -75,8 +77,6 @@ def observed_run(
             sabotage(patch)
         for event in loop.run(config, overwrite=True):
             last = event
-            if isinstance(event, loop.Result):
-                break  # before the processes part: the next job needs them together
     assert isinstance(last, loop.Result)
     scores = {name: asdict(of) for name, of in last.scores.items()}
     return {**seen, "scores": scores, "coverage": last.coverage, "num_steps": last.num_steps}
@@ -86,10 +86,10 @@ def divide_by_own_process(patch: pytest.MonkeyPatch) -> None:
     """Let each process divide by its own counts instead of those of the whole step."""
     own: list[Any] = []
 
-    def counted(batches: Any, data: Any, accelerator: Any) -> Any:
+    def counted(batches: Any, data: Any, accelerator: Any, **given: Any) -> Any:
         alone = SimpleNamespace(num_processes=1, device=accelerator.device)
         own.append(count(batches, data, alone))
-        return count(batches, data, accelerator)
+        return count(batches, data, accelerator, **given)
 
     patch.setattr(update, "count", counted)
     patch.setattr(update, "loss_factors", lambda counts, data, weights: loss_factors(own[-1], data, weights))

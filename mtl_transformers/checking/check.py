@@ -118,7 +118,7 @@ def _chunks(split: EncodedSplit) -> Iterator[range]:
 def _about_run(config: Config) -> Iterator[str]:
     """Yield what would stop a training here, though not everywhere."""
     try:
-        check_output(Path(config.output), overwrite=False)
+        check_output(Path(config.output), overwrite=False, resume=False)
     except CheckpointError as error:
         yield f"output: {error}"
     try:

@@ -61,17 +61,35 @@ def train(
     config: ConfigPath,
     set_: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older run in the output.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest valid checkpoint, or from the beginning.")
+    ] = False,
+    resume_from: Annotated[Path | None, typer.Option(help="Go on from this checkpoint.")] = None,
+    allow_config_change: Annotated[
+        bool, typer.Option("--allow-config-change", help="Resume though the config is another one.")
+    ] = False,
 ) -> None:
     """Train as a config says.
 
-    The best model is kept under OUTPUT/best.
+    The best model is kept under OUTPUT/best. SIGTERM and Ctrl-C save a checkpoint and end with exit code 143 or 130;
+    the second one ends at once.
     """
     loaded = _config(config, set_)
-    from mtl_transformers.training.loop import Evaluated, Planned, Result, run
+    from mtl_transformers.training.loop import Planned, Result, Stopped, run
+    from mtl_transformers.training.run import Evaluated
     from mtl_transformers.training.window import Logged
 
+    events = run(loaded, overwrite=overwrite, resume=resume_from or resume, allow_config_change=allow_config_change)
     with ExitStack() as stack:
-        for event in run(loaded, overwrite=overwrite):
+        for event in events:
+            if isinstance(event, Stopped):
+                stack.close()
+                if _rank("RANK") == 0:
+                    saved = (
+                        f"--resume goes on from {event.checkpoint}" if event.checkpoint else "nothing could be saved"
+                    )
+                    typer.echo(f"{event.request.reason}: stopped after step {event.step}; {saved}", err=True)
+                raise typer.Exit(event.request.exit_code)
             if _rank("RANK") > 0:
                 continue
             match event:
@@ -79,7 +97,9 @@ def train(
                     processes = f"{event.num_processes} process{'es' if event.num_processes > 1 else ''}"
                     show_plan(event.plan, where=f"{event.device}, {event.precision}, {processes}")
                     tasks = [of["task"] for of in event.plan["tasks"]]
-                    progress = stack.enter_context(closing(progress_of(tasks, num_steps=event.plan["steps"])))
+                    num_steps, first_step = event.plan["steps"], event.first_step
+                    progress = progress_of(tasks, num_steps=num_steps, first_step=first_step)
+                    stack.enter_context(closing(progress))
                 case Logged():
                     progress.logged(event)
                 case Evaluated():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 if TYPE_CHECKING:  # heavy, and only named here
-    from mtl_transformers.training.loop import Evaluated
+    from mtl_transformers.training.run import Evaluated
     from mtl_transformers.training.window import Logged
 
 LINES = 20  # of a training, where there is no bar
@@ -23,11 +23,12 @@ class Bar:
     Args:
         tasks: whose losses will come.
         num_steps: of the plan.
+        first_step: steps that were done before.
     """
 
-    def __init__(self, tasks: Sequence[str], *, num_steps: int) -> None:
+    def __init__(self, tasks: Sequence[str], *, num_steps: int, first_step: int) -> None:
         form = "{percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-        self._bar = tqdm(total=num_steps, bar_format=form, dynamic_ncols=True)
+        self._bar = tqdm(total=num_steps, initial=first_step, bar_format=form, dynamic_ncols=True)
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         num_lines = len(wrapped([f"{task} 00.000" for task in tasks], width=width))
         self._losses = [
@@ -82,9 +83,9 @@ class Lines:
         """Do nothing: every line is complete."""
 
 
-def progress_of(tasks: Sequence[str], *, num_steps: int) -> Bar | Lines:
+def progress_of(tasks: Sequence[str], *, num_steps: int, first_step: int = 0) -> Bar | Lines:
     """Return a bar where stderr is a terminal, else lines."""
-    return Bar(tasks, num_steps=num_steps) if sys.stderr.isatty() else Lines(num_steps=num_steps)
+    return Bar(tasks, num_steps=num_steps, first_step=first_step) if sys.stderr.isatty() else Lines(num_steps=num_steps)
 
 
 class Messages(logging.Handler):

@@ -128,7 +128,15 @@ def show_result(result: Result) -> None:
     show("", table(("task", "labelled rows", "rows seen", "passes"), rows), "")
     if result.shortfall:
         show(f"no model met all floors; the best one lacks {result.shortfall:.4f} in sum")
-    show(f"{result.num_steps:,} steps in {result.seconds:.0f} s → {result.best}")
+    skipped = {task: of["rows_skipped"] for task, of in result.coverage.items() if of["rows_skipped"]}
+    if skipped:
+        show("left out, because a number was not finite: ", *(f"{task} {n:,} rows" for task, n in skipped.items()), "")
+    steps = (
+        f"steps {result.first_step + 1:,} to {result.num_steps:,}"
+        if result.first_step
+        else f"{result.num_steps:,} steps"
+    )
+    show(f"{steps} in {result.seconds:.0f} s → {result.best}")
 
 
 def show_check(report: Report) -> None:

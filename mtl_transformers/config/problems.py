@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,6 +31,7 @@ _EXPECTED = {
     "float_parsing": "a number",
     "finite_number": "a finite number",
     "tuple_type": "a list",
+    "too_short": "a list that is not empty",
     "dict_type": "a mapping",
     "mapping_type": "a mapping",
     "model_type": "a mapping",
@@ -122,7 +124,7 @@ def _expected(detail: ErrorDetails) -> str:
 
 def _shown(given: object) -> str:
     """Return a value as YAML writes it, or nearly so."""
-    shown = "null" if given is None else str(given).lower() if isinstance(given, bool) else repr(given)
+    shown = "null" if given is None else str(given).lower() if isinstance(given, bool | date) else repr(given)
     return shown if len(shown) <= _LONGEST_SHOWN else shown[: _LONGEST_SHOWN - 1] + "…"
 
 
@@ -130,6 +132,8 @@ def _advice(given: object, expected: Collection[str]) -> str:
     """Return what to do about a value, where that is known."""
     if "text" in expected and isinstance(given, bool):
         return ". Quote it: without quotes YAML reads yes, no, on and off as true and false"
+    if isinstance(given, date):
+        return f". Quote it: '{given}'"
     if "text" in expected and given is not None and not isinstance(given, str | list | tuple | Mapping):
         return f". Quote it: '{given}'"
     if "a list" in expected and isinstance(given, str):

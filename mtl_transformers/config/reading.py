@@ -41,12 +41,19 @@ def load_config(source: str | Path | Mapping[str, object], overrides: Mapping[st
 
 
 def _read(path: Path) -> Raw:
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a directory; name a config in YAML")
     try:
-        text = path.read_text(encoding="utf-8")
+        given = path.read_bytes()
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; expected a config in YAML") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        text = given.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = given.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: no UTF-8 text: {error.reason}. Save the file as UTF-8") from error
     raw = read_yaml(text, where=str(path))
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping with output, encoder, data and tasks")

@@ -7,7 +7,7 @@ Owns what can be said of one section alone. What one section says of another is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -219,6 +219,19 @@ class TrainingConfig(Section):
     """auto: bf16 where the device computes in it, else fp32. Weights are always fp32."""
     early_stop: Count | None = None
     """Stop after so many evaluations without a better model."""
+    save_every_steps: Count | None = 500
+    """Steps between two checkpoints; null: at the end, and when the run is stopped."""
+    keep_checkpoints: Count = 2
+    """The newest ones; that of the best model stays besides."""
+    on_failed_save: Literal["stop", "continue"] = "stop"
+    """When the disk is full. The checkpoint before stays valid; continue: train on, and try again at the next one."""
+    on_bad_numbers: Literal["stop", "skip_step", "rollback"] = "stop"
+    """When a loss or a gradient is not finite. skip_step: leave the step's rows out. rollback: go back to the newest
+    checkpoint, and leave out all rows since."""
+    max_bad_steps: Count = 10
+    """Of skip_step and rollback: so many, then the run stops."""
+    max_minutes: Positive | None = None
+    """Save and end after so many minutes of training."""
 
     @field_validator("steps", "batch_tokens")
     @classmethod
@@ -285,4 +298,8 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """Return the resolved config as YAML that `load_config` reads back to an equal config."""
-        return write_yaml(self.model_dump(mode="json", by_alias=True, exclude={"mixing": self.mixing.unused}))
+        return write_yaml(self.to_plain())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the resolved config as nested plain values, as a YAML file would hold them."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"mixing": self.mixing.unused})

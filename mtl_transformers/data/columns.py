@@ -12,16 +12,20 @@ import pyarrow as pa
 
 from mtl_transformers.errors import DataError, nearest
 
+NUMBER = "mtl_transformers: number of the row"
+"""A column of ours that tells where rows come from while a table is split, shuffled and filtered."""
+
 _BATCH_ROWS = 10_000
 
 
 def require_columns(table: datasets.Dataset, columns: Sequence[str], *, where: str) -> None:
     """Raise DataError for a column that a table does not have; ``where`` names dataset and split."""
+    names = [name for name in table.column_names if name != NUMBER]
     for column in columns:
-        if column not in table.column_names:
+        if column not in names:
             raise DataError(
-                f"{where} has the columns {', '.join(table.column_names)} "
-                f"and no {column!r}{nearest(column, table.column_names)}{_delimiter_hint(table.column_names)}"
+                f"{where} has the columns {', '.join(names)} "
+                f"and no {column!r}{nearest(column, names)}{_delimiter_hint(names)}"
             )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_transformers.data.columns import column_batches, require_columns
+from mtl_transformers.data.origins import Places
 from mtl_transformers.errors import DataError
 
 
@@ -40,8 +41,15 @@ def drop_empty(
     return (table.select(np.flatnonzero(~empty)), dropped) if dropped else (table, 0)
 
 
-def check_texts(table: datasets.Dataset, *, dataset: str, split: str, text: Sequence[str]) -> None:
-    """Refuse empty texts; rows are counted from 0.
+def check_texts(table: datasets.Dataset, places: Places, *, dataset: str, split: str, text: Sequence[str]) -> None:
+    """Refuse empty texts.
+
+    Args:
+        table: the rows of a split.
+        places: where they come from.
+        dataset: its name, for messages.
+        split: likewise.
+        text: the text columns.
 
     Raises:
         DataError: a text column that is missing or holds no text, an empty text, a null among words.
@@ -49,23 +57,21 @@ def check_texts(table: datasets.Dataset, *, dataset: str, split: str, text: Sequ
     for column in text:
         empty = np.flatnonzero(_empty_rows(table, column, dataset=dataset, split=split))
         if len(empty):
-            where = f"dataset {dataset!r}, split {split!r}, row {empty[0]}, column {column!r}"
+            where = f"dataset {dataset!r}, split {split!r}, {places.of([int(empty[0])])[0]}, column {column!r}"
             raise DataError(
                 f"{where}: the text is null or empty ({len(empty)} rows are). "
                 f"Fix the data, or set data.{dataset}.filter.drop_empty: true"
             )
-        _check_words(table, column, dataset=dataset, split=split)
+        _check_words(table, column, places, where=f"dataset {dataset!r}, split {split!r}")
 
 
-def _check_words(table: datasets.Dataset, column: str, *, dataset: str, split: str) -> None:
+def _check_words(table: datasets.Dataset, column: str, places: Places, *, where: str) -> None:
     start = 0
     for texts in _chunks(table, column):
         if _is_words(texts.type) and texts.flatten().null_count:
             nulls = pc.list_parent_indices(texts).filter(pc.is_null(texts.flatten()))
-            raise DataError(
-                f"dataset {dataset!r}, split {split!r}, row {start + nulls[0].as_py()}, column {column!r}: "
-                "one of the words is null. Fix the data"
-            )
+            (place,) = places.of([start + nulls[0].as_py()])
+            raise DataError(f"{where}, {place}, column {column!r}: one of the words is null. Fix the data")
         start += len(texts)
 
 

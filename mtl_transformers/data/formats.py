@@ -78,6 +78,11 @@ def builder_options(path: str, options: Mapping[str, object], *, dataset: str) -
     return {**form.defaults, **options, **form.fixed}
 
 
+def fixed_options(path: str) -> Mapping[str, object]:
+    """Return the options of a format that are always the same; none of what is no format."""
+    return FORMATS[path].fixed if path in FORMATS else {}
+
+
 def check_options(
     config: type[datasets.BuilderConfig],
     options: Mapping[str, object],

@@ -16,6 +16,7 @@ import datasets
 
 from mtl_transformers.data.caching import BATCH_ROWS, cached_map, content_key, digest
 from mtl_transformers.data.cells import reader_of
+from mtl_transformers.data.origins import Places
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.labels import UnknownLabelError, listed
 from mtl_transformers.tasks.task import EncodedLabel, LabelType, Task
@@ -39,10 +40,10 @@ def texts_of(table: datasets.Dataset, rows: Sequence[int] | slice, *, columns: S
     return [text_of(row_of(cells, form=form)) for cells in zip(*(batch[name] for name in columns), strict=True)]
 
 
-def shown_row(table: datasets.Dataset, row: int, *, columns: Sequence[str], form: Form) -> str:
-    """Name a row by its number and the beginning of its text."""
-    (text,) = texts_of(table, [row], columns=columns, form=form)
-    return f"row {row} ({text if len(text) <= SHOWN else text[:SHOWN] + '…'!r})"
+def shown_row(table: datasets.Dataset, row: int, places: Places, *, columns: Sequence[str], form: Form) -> str:
+    """Name a row by its place and the beginning of its text."""
+    (text,), (place,) = texts_of(table, [row], columns=columns, form=form), places.of([row])
+    return f"{place} ({text if len(text) <= SHOWN else text[:SHOWN] + '…'!r})"
 
 
 def encode_labels(rows: LabelledRows, tasks: Mapping[str, Task], *, texts_key: str) -> datasets.Dataset:
@@ -75,12 +76,14 @@ class LabelledRows:
 
     Attributes:
         table: the rows.
+        places: where they come from.
         features: the rows, encoded.
         given: what of a row is encoded; words and text are read only where it is aligned.
         where: names the dataset and the split.
     """
 
     table: datasets.Dataset
+    places: Places
     features: datasets.Dataset
     given: Input
     where: str
@@ -95,7 +98,7 @@ class LabelledRows:
         for number, label in zip(numbers, self._each(task, numbers), strict=True):
             if isinstance(label, DataError):
                 others = self._unknown(task) if isinstance(label, UnknownLabelError) else ""
-                row = shown_row(self.table, number, columns=self.given.columns, form=self.given.form)
+                row = shown_row(self.table, number, self.places, columns=self.given.columns, form=self.given.form)
                 raise DataError(f"task {name!r}, {self.where}, {row}: {label}{others}") from label
             encoded.append(label)
         return encoded

@@ -23,6 +23,7 @@ from datasets.arrow_writer import SchemaInferenceError
 
 from mtl_transformers.data import formats
 from mtl_transformers.data.formats import FORMATS
+from mtl_transformers.data.lines import check_conll_cells, is_plain_file
 from mtl_transformers.data.spec import SPLITS, Source
 from mtl_transformers.errors import ConfigError, DataError, nearest
 
@@ -71,7 +72,8 @@ def _load_files(source: Source) -> dict[str, datasets.Dataset]:
     _refuse(source, "name", source.config_name)
     _refuse(source, "revision", source.revision)
     options = formats.builder_options(source.path, source.options, dataset=source.name)
-    files = {split: _resolve(source.name, split, paths) for split, paths in _files_by_split(source).items()}
+    files = resolved_files(source)
+    _check_cells(source, files, options)
     try:
         tables = _build_files(source, files, options)
     except _FAULTS as error:
@@ -79,6 +81,44 @@ def _load_files(source: Source) -> dict[str, datasets.Dataset]:
     if source.path == "conllu":
         return {split: formats.syntactic_words(table) for split, table in tables.items()}
     return tables
+
+
+def resolved_files(source: Source) -> dict[str, list[str]]:
+    """Return the files of a format, by the source's splits; of other sources none.
+
+    Raises:
+        ConfigError, DataError: no files, or files that are not there or empty.
+    """
+    if source.path not in FORMATS:
+        return {}
+    return {split: _resolve(source.name, split, paths) for split, paths in _files_by_split(source).items()}
+
+
+def num_rows_of(source: Source, file: str) -> int:
+    """Count the rows of one file of a source, by reading it.
+
+    Raises:
+        DataError: it cannot be read any more.
+    """
+    options = formats.builder_options(source.path, source.options, dataset=source.name)
+    with TemporaryDirectory() as folder, quiet_datasets():
+        try:
+            return len(_build_files(replace(source, cache_dir=folder), {"train": [file]}, options)["train"])
+        except _FAULTS as error:
+            raise DataError(f"{file}: {_reason(error)}") from error
+
+
+def _check_cells(source: Source, files: Mapping[str, Sequence[str]], options: Mapping[str, object]) -> None:
+    """Refuse lines of CoNLL that the builder would pad or cut."""
+    if FORMATS[source.path].builder != "conll":
+        return
+    for split, paths in files.items():
+        for file in filter(is_plain_file, paths):
+            where = f"dataset {source.name!r}, split {split!r}, {shown(file)}"
+            try:
+                check_conll_cells(file, options, where=where)
+            except UnicodeDecodeError as error:
+                raise DataError(f"{where}: {_reason(error)}") from error
 
 
 def _build_files(
@@ -151,6 +191,12 @@ def _neighbour(path: Path) -> str:
     if not folder.is_dir():
         return f"; there is no folder {folder}" if not glob.has_magic(str(folder)) else ""
     return nearest(path.name, sorted(entry.name for entry in folder.iterdir()))
+
+
+def shown(file: str) -> str:
+    """Return a file's path as a user in the working directory would write it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def _escape(path: str) -> str:

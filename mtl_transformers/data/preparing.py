@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mtl_transformers.data.caching import cached_map, content_key, contiguous, digest
+from mtl_transformers.data.caching import cached_map, content_key, contiguous, digest, values_key
 from mtl_transformers.data.cells import cells_of, class_names
 from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.filtering import check_texts, drop_empty
 from mtl_transformers.data.labelling import LabelledRows, encode_labels, shown_row, texts_of
 from mtl_transformers.data.loading import load_splits
+from mtl_transformers.data.origins import Places, numbered, origin_of, without_numbers
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit
 from mtl_transformers.data.splitting import limit_rows, shuffle_rows, split_by_column, split_by_hash
 from mtl_transformers.errors import DataError
@@ -54,12 +55,14 @@ class Tables:
     Attributes:
         spec: how they were made.
         splits: by split name; ``train`` first.
+        places: where the rows come from, by split.
         form: how the text column is written.
         num_dropped: rows without text that were left out, by split.
     """
 
     spec: DatasetSpec
     splits: Mapping[str, datasets.Dataset]
+    places: Mapping[str, Places]
     form: Form
     num_dropped: Mapping[str, int] = field(default_factory=dict)
 
@@ -77,6 +80,8 @@ class EncodedSplit:
         labels: one column of encoded labels for each task, as many rows.
         lengths: ``[n]`` tokens of each row's longest sequence.
         numbers: ``[n]`` number of each row among all rows of the split.
+        places: where each row comes from.
+        outputs: by task, what the numbers of encoded labels mean.
         labelled: ``[n]`` by task, which rows have its label.
         num_truncated: rows that lost tokens.
         num_unlabelled: rows without any label, which are left out.
@@ -91,6 +96,8 @@ class EncodedSplit:
     labels: datasets.Dataset
     lengths: NDArray[np.int32]
     numbers: NDArray[np.int64]
+    places: Places
+    outputs: Mapping[str, Sequence[str]]
     labelled: Mapping[str, NDArray[np.bool_]]
     num_truncated: int
     num_unlabelled: int
@@ -136,6 +143,23 @@ class EncodedSplit:
         ids: list[Any] = self.table.select_columns([self.id_column])[list(rows)][self.id_column]
         return ids
 
+    def places_of(self, rows: Sequence[int]) -> list[str]:
+        """Name some rows for people: ``t17 (train.csv, row 12)``, or without an id ``train.csv, row 12``."""
+        places = self.places.of(rows)
+        if self.id_column is None:
+            return places
+        return [f"{name} ({place})" for name, place in zip(self.ids_of(rows), places, strict=True)]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of encoded texts and labels in their order; reads all of them.
+
+        Equal in every process and every run, wherever the rows were stored, and different where one of them differs.
+        """
+        outputs = json.dumps({name: list(names) for name, names in self.outputs.items()}, sort_keys=True)
+        parts = [values_key(self.features), values_key(self.labels)]
+        return digest(FORMAT, self.input.form, outputs, *parts)
+
 
 def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
     """Load, split, shuffle, limit and filter a dataset.
@@ -143,12 +167,15 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
     Raises:
         ConfigError, DataError: with dataset, split and column.
     """
-    loaded = load_splits(spec.source)
+    tables = load_splits(spec.source)
+    origin = origin_of(spec.source, tables)
+    loaded = numbered(tables)
     splits = _split(spec, loaded, seed=seed)
     for split in spec.limit:
         if split not in splits:
             raise DataError(f"data.{spec.name}.limit.{split}: the dataset has no {split} split")
     ready: dict[str, datasets.Dataset] = {}
+    places: dict[str, Places] = {}
     dropped: dict[str, int] = {}
     for split, table in splits.items():
         if spec.shuffle:
@@ -160,9 +187,10 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
             table, dropped[split] = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
         if dropped.get(split):
             table = contiguous(table)
-        check_texts(table, dataset=spec.name, split=split, text=spec.text)
+        table, places[split] = without_numbers(table, origin)
+        check_texts(table, places[split], dataset=spec.name, split=split, text=spec.text)
         ready[split] = table.with_format(None)
-    return Tables(spec, ready, form=_form(spec, ready), num_dropped=dropped)
+    return Tables(spec, ready, places, form=_form(spec, ready), num_dropped=dropped)
 
 
 def _split(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], *, seed: int) -> Mapping[str, datasets.Dataset]:
@@ -235,7 +263,8 @@ def fit_task(tables: Tables, kind: type[Task], *, name: str, options: Any, metri
         row = next(numbers) - 1
         where = f"task {name!r}, dataset {tables.spec.name!r}, split 'train'"
         if row < len(train):
-            where = f"{where}, {shown_row(train, row, columns=tables.spec.text, form=tables.form)}"
+            places = tables.places["train"]
+            where = f"{where}, {shown_row(train, row, places, columns=tables.spec.text, form=tables.form)}"
         raise DataError(f"{where}: {error}") from error
 
 
@@ -284,7 +313,7 @@ def encode_split(
     key = digest(FORMAT, read, encoder_key, content_key(table, given.columns))
     features = _encode_texts(table, given, encoder, key=digest(key, "texts"))
     where = f"dataset {tables.spec.name!r}, split {split!r}"
-    labels = encode_labels(LabelledRows(table, features, given, where), tasks, texts_key=key)
+    labels = encode_labels(LabelledRows(table, tables.places[split], features, given, where), tasks, texts_key=key)
     labelled = {name: _column(labels, name).is_valid().to_numpy() for name in tasks}
     kept = np.flatnonzero(np.logical_or.reduce(list(labelled.values())))
     lengths, truncated = (_column(features, name).to_numpy() for name in ("length", "truncated"))
@@ -300,6 +329,8 @@ def encode_split(
         labels=labels,
         lengths=lengths[kept],
         numbers=kept,
+        places=tables.places[split].select(kept),
+        outputs={name: task.output_names for name, task in tasks.items()},
         labelled={name: mask[kept] for name, mask in labelled.items()},
         num_truncated=int(truncated[kept].sum()),
         num_unlabelled=num_unlabelled,

@@ -10,9 +10,10 @@ head.
     ├── heads.safetensors                heads.<task>.<parameter>
     ├── tasks.json                       {"format_version": 1, "tasks": {<task>: {"head": {…} or null, …}}}
     ├── metrics.json                     {<task>: {<split>: {<metric>: number, or null where undefined}}}
-    └── README.md                        the model card
+    ├── README.md                        the model card, which may be edited
+    └── manifest.json                    sizes and SHA-256 of all of the above but README.md, versions of libraries
 
-It is written beside its place and swapped in (`storage/swap.py`).
+It is written beside its place and swapped in (`storage/swap.py`). `verifying.py` checks it against its manifest.
 """
 
 from __future__ import annotations
@@ -25,50 +26,43 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from mtl_transformers.errors import ModelError
+from mtl_transformers.errors import FileError, ModelError
 from mtl_transformers.model.card import is_hub_id
 from mtl_transformers.model.encoder import Encoder, encoder_state
-from mtl_transformers.storage.swap import finish_swap, start_swap, swap, sync
+from mtl_transformers.model.tensors import read_tensors, tensors_to_bytes
+from mtl_transformers.model.verifying import (
+    AGAIN,
+    CARD,
+    CONFIG,
+    CONVERT,
+    ENCODER_FILES,
+    FILES,
+    HEADS,
+    METRICS,
+    TASKS as TASKS,
+    TOKENIZER,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    matches,
+    verify,
+    write_model_manifest,
+)
+from mtl_transformers.storage.files import disk_errors, fault_of, write_file
+from mtl_transformers.storage.manifest import facts_of, facts_of_file
+from mtl_transformers.storage.swap import finish_swap, replacing
 
 FORMAT_VERSION = 1
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-CONFIG, WEIGHTS, WEIGHTS_INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-TOKENIZER, HEADS = "tokenizer.json", "heads.safetensors"
-TASKS, METRICS, CARD = "tasks.json", "metrics.json", "README.md"
-ENCODER_FILES = (CONFIG, WEIGHTS, WEIGHTS_INDEX, "model-?????-of-?????.safetensors")
-TOKENIZER_FILES = (
-    TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-)
-FILES = (*ENCODER_FILES, *TOKENIZER_FILES, HEADS, TASKS, METRICS, CARD)
-"""Names and patterns of every file that a model directory may hold: what is fetched and what is uploaded."""
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
-_CONVERT = (
-    "pickled weights can run code and are not read. Convert them where you trust them: "
-    "AutoModel.from_pretrained(...).save_pretrained(...) writes safetensors."
-)
-_AGAIN = "Copy or fetch the directory again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +106,26 @@ def save(
         encoder_source: the directory that a frozen encoder was read from: its files are copied byte for byte.
 
     Raises:
-        ModelError: tasks and heads do not fit each other, the place holds something else, or the source has
-            no safetensors.
+        ModelError: tasks and heads do not fit each other, or the source has no safetensors.
+        FileError: the place holds something else, the disk is full, or whatever else the system reports. What lies
+            there is as it was, or complete and new where only the removal of the old one failed.
     """
     path = Path(path).resolve()
     _check_tasks(tasks, heads, place=str(path))
-    new = start_swap(path, marker=TASKS)
-    if encoder_source is None:
-        with _no_progress_bar():
-            encoder.model.save_pretrained(new, state_dict=encoder_state(encoder))
-    else:
-        _copy_encoder(encoder_source, new)
-    _save_tokenizer(tokenizer, new)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in heads.items()},
-        new / HEADS,
-        metadata={"format": "pt"},  # with several keys the bytes differ from save to save
-    )
-    _write_json(new / TASKS, tasks)
-    _write_json(new / METRICS, _finite(metrics))
-    (new / CARD).write_text(card, encoding="utf-8")
-    sync(new)
-    swap(new, path)
+    contents = {
+        HEADS: tensors_to_bytes(heads),
+        TASKS: _json(tasks),
+        METRICS: _json(_finite(metrics)),
+    }
+    with replacing(path, marker=TASKS) as new:
+        _save_encoder(encoder, encoder_source, new)
+        _save_tokenizer(tokenizer, new)
+        files = {entry.name: facts_of_file(entry) for entry in sorted(new.iterdir())}
+        for name, content in contents.items():
+            write_file(new / name, content)
+            files[name] = facts_of(content)  # of what was meant to be written
+        write_file(new / CARD, card.encode())
+        write_model_manifest(new, files)
 
 
 def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
@@ -144,8 +136,8 @@ def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
         revision: branch, tag or commit of a hub id.
 
     Raises:
-        ModelError: it does not exist, is no model directory of ours, a file is missing or malformed, its
-            format is unknown, its weights are pickled, or its heads are not those of its tasks.
+        ModelError: it does not exist, is no model directory of ours, a file is missing, malformed or not as it was
+            written, its format is unknown, its weights are pickled, or its heads are not those of its tasks.
     """
     path = _find(name, revision)
     if (path / "best" / TASKS).is_file():
@@ -155,7 +147,7 @@ def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
             f"{path} holds no tasks: {TASKS} is missing. A plain transformers directory is an encoder: name "
             "it under encoder.name and train tasks on it."
         )
-    _check_files(path)
+    verify(path)
     tasks, metrics = _read_json(path / TASKS), _read_json(path / METRICS)
     heads = _read_heads(path / HEADS)
     _check_tasks(tasks, heads, place=str(path))
@@ -171,12 +163,34 @@ def repair(path: str | Path) -> None:
     finish_swap(Path(path).resolve(), marker=TASKS)
 
 
+def _save_encoder(encoder: Encoder, source: Path | None, target: Path) -> None:
+    if source is not None:
+        _copy_encoder(source, target)
+        return
+    with _library_errors(target / WEIGHTS), _no_progress_bar():
+        encoder.model.save_pretrained(target, state_dict=encoder_state(encoder))
+
+
 def _copy_encoder(source: Path, target: Path) -> None:
     names = [entry.name for entry in source.iterdir() if matches(entry.name, ENCODER_FILES)]
     if CONFIG not in names or not {WEIGHTS, WEIGHTS_INDEX} & set(names):
-        raise ModelError(f"frozen encoder: {source} holds no {CONFIG} with {WEIGHTS} to copy; {_CONVERT}")
+        raise ModelError(f"frozen encoder: {source} holds no {CONFIG} with {WEIGHTS} to copy; {CONVERT}")
     for name in names:
-        shutil.copyfile(source / name, target / name)
+        with disk_errors(target / name):
+            shutil.copyfile(source / name, target / name)
+
+
+@contextmanager
+def _library_errors(path: Path) -> Iterator[None]:
+    """Turn what the libraries raise that write by themselves into a `FileError`."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise FileError(fault_of(path, error)) from error
+    except Exception as error:
+        if type(error) is not Exception:  # which is what tokenizers raises for a fault of the disk
+            raise
+        raise FileError(fault_of(path, error)) from error
 
 
 @contextmanager
@@ -196,12 +210,12 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
     clean = copy.deepcopy(tokenizer)
     clean.backend_tokenizer.no_padding()
     clean.backend_tokenizer.no_truncation()
-    clean.save_pretrained(target)
+    with _library_errors(target / TOKENIZER):
+        clean.save_pretrained(target)
 
 
-def _write_json(path: Path, content: object) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+def _json(content: object) -> bytes:
+    return f"{json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
 def _finite(content: Any) -> Any:
@@ -211,11 +225,6 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a file's name is one of some names and patterns."""
-    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def _find(name: str | Path, revision: str | None) -> Path:
@@ -243,45 +252,18 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _check_files(path: Path) -> None:
-    names = {entry.name for entry in path.iterdir()}
-    weights = {WEIGHTS, WEIGHTS_INDEX} & names
-    pickled = sorted(name for name in names if matches(name, PICKLED))
-    if not weights and pickled:
-        raise ModelError(f"{path} holds {pickled[0]} instead of {WEIGHTS}: {_CONVERT}")
-    missing = sorted({CONFIG, TOKENIZER, HEADS, METRICS} - names) + ([] if weights else [WEIGHTS])
-    if missing:
-        raise ModelError(f"{path} is not complete, {', '.join(missing)} missing. {_AGAIN}")
-    for name in sorted(names):
-        if matches(name, ENCODER_FILES) and name.endswith(".safetensors"):
-            _check_header(path / name)
-
-
-def _check_header(path: Path) -> None:
-    """Refuse a safetensors file that is truncated or none at all, without reading its tensors."""
-    try:
-        with safe_open(path, "pt"):
-            return
-    except SafetensorError as error:
-        raise _malformed(path, error) from error
-
-
-def _malformed(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"{path} is malformed: {error}. {_AGAIN}")
-
-
 def _read_heads(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise _malformed(path, error) from error
+        return read_tensors(path)
+    except FileError as error:
+        raise ModelError(f"{error}. {AGAIN}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _malformed(path, error) from error
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is malformed: {error}. {AGAIN}") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} is malformed: a JSON object was expected, not {type(content).__name__}.")
     return content

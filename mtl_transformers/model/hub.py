@@ -18,7 +18,8 @@ from huggingface_hub.errors import (
 )
 
 from mtl_transformers.errors import ModelError
-from mtl_transformers.model.directory import FILES, first_line, load, matches
+from mtl_transformers.model.directory import first_line, load
+from mtl_transformers.model.verifying import FILES, matches
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ Every process makes the same plan for itself; resuming is starting at step k.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +176,18 @@ class Plan:
             raise IndexError(f"step {k} of a plan with {self.num_steps} steps, counted from 0")
         segment = int(np.searchsorted(self._first, k, side="right")) - 1
         return self._steps[segment].step(k - int(self._first[segment]))
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that the rows of the steps depend on besides the rows' lengths, as plain JSON."""
+        return {
+            "rows": {dataset.name: len(dataset.lengths) for dataset in self.datasets},
+            "segments": [asdict(segment) for segment in self.segments],
+            "steps": self.num_steps,
+            "batch": repr(self._cut),
+            "datasets_per_step": self.datasets_per_step,
+            "strategy": self.strategy,
+            "seed": self.seed,
+        }
 
     def steps_per_dataset(self) -> tuple[int, ...]:
         """Count the steps that hold a row of each dataset; with ``many``, by walking through the plan."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ _REMEDIES = {
     errno.EROFS: "the file system is read-only",
     errno.EIO: "the disk reports an error; try another one",
 }
+_TOLD = re.compile(r"os error (\d{1,4})\b")  # how libraries written in Rust tell the number
 
 
 @contextmanager
@@ -34,7 +36,20 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(f"{path}: {os.strerror(error.errno or 0)}; {remedy(error.errno)}") from error
+        raise FileError(fault_of(path, error)) from error
+
+
+def fault_of(path: Path, error: Exception) -> str:
+    """Return the message of a fault of the disk: the file, what happened, and what to do.
+
+    Args:
+        path: the file or directory.
+        error: of the system, or of a library that tells the system's number in its text (``os error 28``).
+    """
+    told = _TOLD.search(str(error))
+    number = (error.errno if isinstance(error, OSError) else None) or (int(told[1]) if told else None)
+    what = os.strerror(number) if number else str(error)
+    return f"{path}: {what}; {remedy(number)}"
 
 
 def remedy(number: int | None) -> str:

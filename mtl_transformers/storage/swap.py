@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mtl_transformers.errors import FileError
@@ -48,18 +50,48 @@ def sync(directory: Path) -> None:
         sync_names(directory)
 
 
+@contextmanager
+def replacing(path: Path, *, marker: str) -> Iterator[Path]:
+    """Yield an empty directory to be filled, and put it in the place of the one that stands there, if any.
+
+    Args:
+        path: where the directory will stand, absolute.
+        marker: name of the file that a directory of ours holds.
+
+    Raises:
+        FileError: as `start_swap`, `sync` and `swap`; what was written is removed, so that a full disk has room again.
+    """
+    new = start_swap(path, marker=marker)
+    try:
+        yield new
+        sync(new)
+        swap(new, path)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
 def swap(new: Path, path: Path) -> None:
     """Put a complete, synced directory in the place of the one that stands there, if any.
 
     Args:
         new: what `start_swap` returned, filled.
         path: where it goes.
+
+    Raises:
+        FileError: the directory that stood there stands there again, or the new one does and the old one is left
+            beside it, to be removed by the next swap.
     """
     with disk_errors(path):
         replaces = path.exists() and any(path.iterdir())
         if replaces:
             path.rename(_old(path))
-        new.rename(path)
+        try:
+            new.rename(path)
+        except OSError:
+            if replaces:
+                _old(path).rename(path)
+            raise
         sync_names(path.parent)
         if replaces:
             _discard(_old(path), path)

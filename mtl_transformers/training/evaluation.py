@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from mtl_transformers.data.preparing import EncodedSplit
 from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
 from mtl_transformers.metrics import LabelScore
 from mtl_transformers.tasks.task import EncodedLabel, Prediction, Task
+
+_CHUNK_ROWS = 512  # between two looks at whether to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,11 @@ class TaskScores:
 
 
 def evaluate(
-    model: MultiTaskModel, splits: Mapping[str, EncodedSplit], *, accelerator: Accelerator | None = None
+    model: MultiTaskModel,
+    splits: Mapping[str, EncodedSplit],
+    *,
+    accelerator: Accelerator | None = None,
+    before_chunk: Callable[[], object] = lambda: None,
 ) -> dict[str, TaskScores]:
     """Score a model on one split of each dataset.
 
@@ -40,13 +46,14 @@ def evaluate(
         model: answers the tasks.
         splits: one split of each dataset.
         accelerator: where several processes share the rows.
+        before_chunk: called before each chunk of rows, equally often on every process; may end it by an exception.
 
     Returns:
         Scores by task, the same on every process.
     """
     scores: dict[str, TaskScores] = {}
     for split in splits.values():
-        answers = predict_split(model, split, accelerator=accelerator)
+        answers = predict_split(model, split, accelerator=accelerator, before_chunk=before_chunk)
         if accelerator is None or accelerator.is_main_process:
             scores |= score_split(model, split, answers)
     if accelerator is not None and accelerator.num_processes > 1:
@@ -57,7 +64,11 @@ def evaluate(
 
 
 def predict_split(
-    model: MultiTaskModel, split: EncodedSplit, *, accelerator: Accelerator | None = None
+    model: MultiTaskModel,
+    split: EncodedSplit,
+    *,
+    accelerator: Accelerator | None = None,
+    before_chunk: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Prediction]]:
     """Predict every row of a split once; each process takes every P-th row in the order of their lengths.
 
@@ -68,8 +79,11 @@ def predict_split(
     tasks = list(split.num_labelled)
     order = np.argsort(split.lengths, kind="stable")[rank::num_processes].tolist()
     answers: list[tuple[int, dict[str, Prediction]]] = []
-    for start in range(0, len(order), CHUNK_ROWS):
-        rows = order[start : start + CHUNK_ROWS]
+    for start in range(0, -(-len(split) // num_processes), _CHUNK_ROWS):  # as often on every process
+        before_chunk()
+        rows = order[start : start + _CHUNK_ROWS]
+        if not rows:
+            continue
         found = model.answer(
             split.features_of(rows),
             tasks,

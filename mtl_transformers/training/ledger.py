@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,26 +22,55 @@ class Ledger:
     Attributes:
         rows: rows by dataset.
         labelled_rows: labelled rows by task.
-        tokens: real tokens.
+        skipped_rows: rows by dataset of steps that were left out because a number was not finite.
+        skipped_labelled_rows: likewise by task.
+        tokens: real tokens, of steps that were undone too.
     """
 
     rows: Mapping[str, int]
     labelled_rows: Mapping[str, int]
+    skipped_rows: Mapping[str, int]
+    skipped_labelled_rows: Mapping[str, int]
     tokens: int = 0
 
     def add(self, counts: Counts) -> Ledger:
         """Return the ledger after one more step."""
-        return Ledger(
-            rows={name: rows + counts.rows[name] for name, rows in self.rows.items()},
-            labelled_rows={name: rows + counts.labelled_rows[name] for name, rows in self.labelled_rows.items()},
+        return replace(
+            self,
+            rows=_sum(self.rows, counts.rows),
+            labelled_rows=_sum(self.labelled_rows, counts.labelled_rows),
             tokens=self.tokens + counts.tokens,
+        )
+
+    def skip(self, counts: Counts) -> Ledger:
+        """Return the ledger after a step that was left out."""
+        return replace(
+            self,
+            skipped_rows=_sum(self.skipped_rows, counts.rows),
+            skipped_labelled_rows=_sum(self.skipped_labelled_rows, counts.labelled_rows),
+        )
+
+    def rolled_back(self, earlier: Ledger) -> Ledger:
+        """Return an earlier ledger in which all that came after it is left out."""
+        return replace(
+            earlier,
+            tokens=self.tokens,
+            skipped_rows=_sum(self.skipped_rows, _difference(self.rows, earlier.rows)),
+            skipped_labelled_rows=_sum(
+                self.skipped_labelled_rows, _difference(self.labelled_rows, earlier.labelled_rows)
+            ),
         )
 
 
 def coverage(ledger: Ledger, splits: Mapping[str, EncodedSplit]) -> dict[str, dict[str, float]]:
-    """Return rows available, rows seen and passes of each task."""
+    """Return rows available, rows seen, passes and rows left out of each task."""
     return {
-        name: {"rows_available": available, "rows_seen": seen, "passes": round(seen / available, 4)}
+        name: {
+            "rows_available": available,
+            "rows_seen": seen,
+            "passes": round(seen / available, 4),
+            "rows_skipped": ledger.skipped_labelled_rows[name],
+        }
         for split in splits.values()
         for name, available in split.num_labelled.items()
         for seen in (ledger.labelled_rows[name],)
@@ -51,7 +80,8 @@ def coverage(ledger: Ledger, splits: Mapping[str, EncodedSplit]) -> dict[str, di
 def empty_ledger(splits: Mapping[str, EncodedSplit]) -> Ledger:
     """Return the ledger before the first step."""
     tasks = [name for split in splits.values() for name in split.num_labelled]
-    return Ledger(rows=dict.fromkeys(splits, 0), labelled_rows=dict.fromkeys(tasks, 0))
+    rows, labelled = dict.fromkeys(splits, 0), dict.fromkeys(tasks, 0)
+    return Ledger(rows=rows, labelled_rows=labelled, skipped_rows=rows, skipped_labelled_rows=labelled)
 
 
 def planned_ledger(plan: Plan, splits: Mapping[str, EncodedSplit], *, num_steps: int) -> Ledger:
@@ -62,7 +92,8 @@ def planned_ledger(plan: Plan, splits: Mapping[str, EncodedSplit], *, num_steps:
         rows = plan.step(step)
         for dataset, drawn in enumerate(times):
             np.add.at(drawn, rows.rows[rows.datasets == dataset], 1)
-    return Ledger(
+    return replace(
+        empty_ledger(splits),
         rows={name: int(drawn.sum()) for name, drawn in zip(splits, times, strict=True)},
         labelled_rows={
             name: int(drawn[mask].sum())
@@ -83,11 +114,25 @@ def check_ledger(ledger: Ledger, promised: Ledger) -> None:
     Raises:
         CheckpointError: with the datasets and tasks that differ.
     """
+    trained = {**_by_kind("dataset", ledger.rows), **_by_kind("task", ledger.labelled_rows)}
+    skipped = {**_by_kind("dataset", ledger.skipped_rows), **_by_kind("task", ledger.skipped_labelled_rows)}
+    planned = {**_by_kind("dataset", promised.rows), **_by_kind("task", promised.labelled_rows)}
     wrong = [
-        f"{name}: {seen} rows trained, {expected} planned"
-        for trained, planned in ((ledger.rows, promised.rows), (ledger.labelled_rows, promised.labelled_rows))
+        f"{name}: {trained[name]} rows trained, {skipped[name]} left out, {expected} planned"
         for name, expected in planned.items()
-        if (seen := trained[name]) != expected
+        if trained[name] + skipped[name] != expected
     ]
     if wrong:
         raise CheckpointError("the run did not train what its plan promised: " + "; ".join(wrong))
+
+
+def _by_kind(kind: str, rows: Mapping[str, int]) -> dict[str, int]:
+    return {f"{kind} {name!r}": number for name, number in rows.items()}
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: number + other[name] for name, number in one.items()}
+
+
+def _difference(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: number - other[name] for name, number in one.items()}

@@ -7,53 +7,83 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
-from mtl_transformers.config import Config, first_metric
+from mtl_transformers.config import Config
+from mtl_transformers.errors import Interrupted
 from mtl_transformers.inference.multitask import MultiTaskModel
-from mtl_transformers.inference.precision import resolve_precision
+from mtl_transformers.inference.precision import Precision, resolve_precision
 from mtl_transformers.model.tokenizer import pad_id
-from mtl_transformers.training.evaluation import TaskScores, evaluate
+from mtl_transformers.training.checkpoint import checkpoint_path
+from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment, prepare
-from mtl_transformers.training.ledger import Ledger, check_ledger, coverage, empty_ledger, planned_ledger
-from mtl_transformers.training.optimizer import (
-    learning_rate_factor,
-    make_optimizer,
-    set_learning_rate,
-    warmup_steps,
-)
+from mtl_transformers.training.ledger import check_ledger, coverage, planned_ledger
+from mtl_transformers.training.optimizer import learning_rate_factor, make_optimizer, set_learning_rate, warmup_steps
 from mtl_transformers.training.overview import overview
-from mtl_transformers.training.saving import check_output, log_line, save_model, start_run
-from mtl_transformers.training.selection import Standing, chosen_score, mean_score, shortfall
-from mtl_transformers.training.steps import TrainingData, steps_ahead
-from mtl_transformers.training.tracking import make_accelerator, start_trackers
-from mtl_transformers.training.update import Updater
-from mtl_transformers.training.window import Logged, Window
+from mtl_transformers.training.reduce import from_main_process, largest_request
+from mtl_transformers.training.resume import identity
+from mtl_transformers.training.run import (
+    Evaluated,
+    Run,
+    first_metrics,
+    first_state,
+    restore,
+    save,
+    score,
+    without_lost_best,
+    write_numbers,
+)
+from mtl_transformers.training.saving import continue_run, start_run
+from mtl_transformers.training.selection import mean_score
+from mtl_transformers.training.starting import find_start
+from mtl_transformers.training.state import State
+from mtl_transformers.training.steps import StepReader, TrainingData
+from mtl_transformers.training.stopping import Request, Stops, listening
+from mtl_transformers.training.tracking import make_accelerator, open_trackers
+from mtl_transformers.training.trouble import leave_out, with_smaller_micro_batches
+from mtl_transformers.training.update import NotFinite, Outcome, OutOfMemory, Updater
+from mtl_transformers.training.window import Logged, Stopwatch, Window
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The plan, before the first step."""
+    """The plan, before the first step.
+
+    Attributes:
+        plan: the table.
+        device: where it is trained.
+        precision: of the forward pass.
+        num_processes: that share each step.
+        first_step: steps that were done before.
+    """
 
     plan: Mapping[str, Any]
     device: str
     precision: str
     num_processes: int
+    first_step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The validation splits were scored."""
+class Stopped:
+    """The training was asked to stop, and saved what it needs to go on.
+
+    Attributes:
+        step: steps done.
+        checkpoint: the newest one; ``None`` where none could be written.
+        request: what asked.
+    """
 
     step: int
-    scores: Mapping[str, TaskScores]
-    mean: float
-    is_best: bool
+    checkpoint: Path | None
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +96,11 @@ class Result:
         scores: of the best model on the validation splits.
         mean: mean of each task's first metric.
         best_step: after which it was found.
-        num_steps: steps that were run.
+        first_step: steps that were done before this training went on.
+        num_steps: steps of the run.
         shortfall: what the best model lacks to the floors; 0 where they are met.
-        coverage: rows available, rows seen and passes of each task.
-        seconds: of training, evaluations included.
+        coverage: rows available, rows seen, passes and rows left out of each task.
+        seconds: of this training, evaluations included; of a resumed one, since then.
     """
 
     output: Path
@@ -77,6 +108,7 @@ class Result:
     scores: Mapping[str, TaskScores]
     mean: float
     best_step: int
+    first_step: int
     num_steps: int
     shortfall: float
     coverage: Mapping[str, Mapping[str, Any]]
@@ -93,166 +125,215 @@ class Result:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """The state of a training between two steps; with the weights and the optimizer it is all there is.
-
-    Attributes:
-        step: steps done.
-        ledger: what was trained.
-        best: how the best model stands.
-        best_scores: its scores.
-        without_better: evaluations since.
-    """
-
-    step: int
-    ledger: Ledger
-    best: Standing | None = None
-    best_scores: Mapping[str, TaskScores] = field(default_factory=dict)
-    without_better: int = 0
+Event = Planned | Logged | Evaluated | Stopped | Result
 
 
-def train(config: Config, *, overwrite: bool = False) -> Result:
+class _Asked(Exception):  # leaves an evaluation
+    """Some process was asked to stop."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.request = request
+
+
+def train(
+    config: Config, *, overwrite: bool = False, resume: bool | str | Path = False, allow_config_change: bool = False
+) -> Result:
     """Train as a config says, and return what it gave.
 
     Args:
         config: from `load_config`.
         overwrite: replace an older run in the output directory.
+        resume: go on with the run in the output directory, from its newest valid checkpoint or from the beginning; a
+            path: from that checkpoint.
+        allow_config_change: resume though the config differs from that of the checkpoint.
 
     Raises:
-        MTLError: whatever is wrong with config, data, encoder or output directory.
+        Interrupted: a signal or ``training.max_minutes`` stopped it; the checkpoint is written.
+        MTLError: whatever is wrong with config, data, encoder, checkpoint or output directory.
     """
-    *_, last = run(config, overwrite=overwrite)
+    *_, last = run(config, overwrite=overwrite, resume=resume, allow_config_change=allow_config_change)
+    if isinstance(last, Stopped):
+        raise Interrupted(f"{last.request.reason} stopped the training after step {last.step}; resume goes on there")
     assert isinstance(last, Result)  # the last event
     return last
 
 
-def run(config: Config, *, overwrite: bool = False) -> Iterator[Planned | Logged | Evaluated | Result]:
-    """Train as a config says, and yield what happens; the last event is the `Result`."""
+def run(
+    config: Config, *, overwrite: bool = False, resume: bool | str | Path = False, allow_config_change: bool = False
+) -> Iterator[Event]:
+    """Train as a config says, and yield what happens; the last event is the `Result`, or that it was `Stopped`."""
     output = Path(config.output)
-    check_output(output, overwrite=overwrite, reads=[config.encoder.name or "", config.init_from or ""])
     accelerator = make_accelerator(config)
     precision = resolve_precision(config.training.precision, accelerator.device)
+    checkpoint = from_main_process(
+        lambda: find_start(config, overwrite=overwrite, resume=resume, allow_config_change=allow_config_change),
+        accelerator,
+    )
     with accelerator.main_process_first():  # the others read what the first one cached
         experiment = prepare(config)
+    parts = _parts(experiment, accelerator, precision)
+    state = first_state(parts)
+    if checkpoint is not None:
+        state = without_lost_best(parts, restore(parts, checkpoint))
+    del checkpoint  # its tensors were copied
     plan = overview(experiment)
-    if accelerator.is_main_process:
-        start_run(output, config, plan)
-    accelerator.wait_for_everyone()
-    start_trackers(accelerator, config)
-    yield Planned(plan, str(accelerator.device), precision, accelerator.num_processes)
-    network = accelerator.prepare_model(experiment.network, evaluation_mode=True)  # placed, not wrapped
-    model = MultiTaskModel(network, experiment.tokenizer, experiment.tasks, precision=precision)
+    if resume:
+        open_run = partial(continue_run, output, config, plan, step=state.step)
+    else:
+        open_run = partial(start_run, output, config, plan)
+    from_main_process(open_run, accelerator)
     seeded = [accelerator.device] if accelerator.device.type == "cuda" else []
-    with torch.random.fork_rng(seeded):
-        yield from _train(experiment, model, accelerator, output)
-    accelerator.end_training()
+    with ExitStack() as stack:
+        stack.enter_context(open_trackers(accelerator, config))
+        stack.enter_context(torch.random.fork_rng(seeded))
+        stops = stack.enter_context(listening(max_minutes=config.training.max_minutes))
+        yield Planned(plan, str(accelerator.device), precision, accelerator.num_processes, first_step=state.step)
+        yield from _train(parts, state, stops)
 
 
-def _train(
-    experiment: Experiment, model: MultiTaskModel, accelerator: Accelerator, output: Path
-) -> Iterator[Logged | Evaluated | Result]:
-    config, plan, train_splits = experiment.config, experiment.plan, experiment.of_split("train")
+def _parts(experiment: Experiment, accelerator: Accelerator, precision: Precision) -> Run:
+    config = experiment.config
     settings = config.training
-    data = TrainingData(
-        splits=train_splits,
-        tasks=experiment.tasks_by_dataset(),
-        pad_id=pad_id(experiment.tokenizer),
-    )
+    network = accelerator.prepare_model(experiment.network, evaluation_mode=True)  # placed, not wrapped
     optimizer = make_optimizer(
-        model.network,
+        network,
         learning_rate=settings.learning_rate,
         head_learning_rate=settings.head_learning_rate,
         weight_decay=settings.weight_decay,
     )
+    data = TrainingData(
+        splits=experiment.of_split("train"),
+        tasks=experiment.tasks_by_dataset(),
+        pad_id=pad_id(experiment.tokenizer),
+    )
     updater = Updater(
-        model.network,
+        network,
         data,
         optimizer,
         accelerator,
-        precision=model.precision,
+        precision=precision,
         weights={name: task.weight for name, task in config.tasks.items()},
         clip=settings.clip,
         seed=config.seed,
     )
-    num_warmup = warmup_steps(settings.warmup, num_steps=plan.num_steps)
-    state, window, started = State(step=0, ledger=empty_ledger(train_splits)), Window(), time.perf_counter()
-    for step, micro_batches in steps_ahead(plan, data, accelerator, max_tokens=settings.max_tokens):
-        factor = learning_rate_factor(step, num_steps=plan.num_steps, num_warmup=num_warmup, schedule=settings.schedule)
-        set_learning_rate(optimizer, factor)
-        outcome = updater.step(step, micro_batches)
-        state = replace(state, step=step + 1, ledger=state.ledger.add(outcome.counts))
-        window.add(outcome)
-        is_evaluated = state.step == plan.num_steps or _is_due(state.step, config.evaluation.every_steps)
-        if is_evaluated or _is_due(state.step, config.tracking.every_steps):
-            line = window.close(step=state.step, num_steps=plan.num_steps, rate=settings.learning_rate * factor)
-            _write(accelerator, output, state.step, line.values())
-            yield line
-        if is_evaluated:
-            state, event = _evaluate(experiment, model, accelerator, output, state)
-            window = Window()  # its time is not training's
-            yield event
-            if settings.early_stop is not None and state.without_better >= settings.early_stop:
+    model = MultiTaskModel(network, experiment.tokenizer, experiment.tasks, precision=precision)
+    return Run(
+        experiment=experiment,
+        data=data,
+        model=model,
+        optimizer=optimizer,
+        updater=updater,
+        accelerator=accelerator,
+        output=Path(config.output),
+        identity=identity(experiment),
+    )
+
+
+def _train(run: Run, state: State, stops: Stops) -> Iterator[Logged | Evaluated | Stopped | Result]:
+    """Train from a state to the end, or until it is asked to stop."""
+    settings, every_steps = run.config.training, run.config.tracking.every_steps
+    first_step, started, stopwatch = state.step, time.perf_counter(), Stopwatch(state.ledger.tokens)
+    saved, request = state, Request.NONE
+    if state.step == 0 and settings.on_bad_numbers == "rollback":
+        save(run, state)
+    with closing(StepReader(run.experiment.plan, run.data, run.accelerator)) as reader:
+        while True:
+            if not request and _is_evaluation_due(run, state):
+                try:
+                    state, evaluated = score(run, state, before_chunk=lambda: _look(run, stops))
+                    yield evaluated
+                except _Asked as asked:
+                    request = asked.request
+                stopwatch.restart(state.ledger.tokens)  # its time is not training's
+            is_done = _is_done(run, state)
+            if state != saved and (is_done or request or _is_due(state.step, settings.save_every_steps)):
+                saved = state if save(run, state) else saved
+            if is_done or request:
                 break
-    check_ledger(state.ledger, planned_ledger(plan, train_splits, num_steps=state.step))
-    assert state.best is not None  # the last step is evaluated
-    yield Result(
-        output=output,
-        best=output / "best",
-        scores=state.best_scores,
-        mean=mean_score({name: of.metrics for name, of in state.best_scores.items()}, first_metrics(config)),
-        best_step=state.best.step,
-        num_steps=state.step,
-        shortfall=state.best.shortfall,
-        coverage=coverage(state.ledger, train_splits),
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _evaluate(
-    experiment: Experiment, model: MultiTaskModel, accelerator: Accelerator, output: Path, state: State
-) -> tuple[State, Evaluated]:
-    """Score the validation splits, keep the model as ``last/`` and, where it is better, as ``best/``."""
-    config = experiment.config
-    model.network.eval()
-    scores = evaluate(model, experiment.of_split("validation"), accelerator=accelerator)
-    metrics = {name: of_task.metrics for name, of_task in scores.items()}
-    standing = Standing(
-        step=state.step,
-        score=chosen_score(metrics, chosen=config.best.metric, first_metrics=first_metrics(config)),
-        shortfall=shortfall(metrics, config.best.floors),
-    )
-    is_best = standing.beats(state.best)
-    for name in ("last", "best") if is_best else ("last",):
-        if accelerator.is_main_process:
-            save_model(output / name, model, experiment, scores=scores, ledger=state.ledger, step=state.step)
-    mean = mean_score(metrics, first_metrics(config))
-    flat = {f"eval/{task}/{name}": value for task, of in metrics.items() for name, value in of.items()}
-    rows = {
-        f"ledger/{task}/{name}": value
-        for task, line in coverage(state.ledger, experiment.of_split("train")).items()
-        for name, value in line.items()
-    }
-    _write(accelerator, output, state.step, {**flat, "eval/mean": mean, **rows})
-    accelerator.wait_for_everyone()
-    if is_best:
-        state = replace(state, best=standing, best_scores=scores, without_better=0)
+            state, request = _step(run, state, reader, stops)
+            if _is_due(state.step, every_steps) or _is_evaluation_due(run, state):
+                line = _line(run, state, tokens_per_s=stopwatch.read(state.ledger.tokens))
+                write_numbers(run, state.step, line.values())
+                yield line
+                state = replace(state, window=Window())
+    if is_done:
+        yield _result(run, state, first_step=first_step, seconds=time.perf_counter() - started)
     else:
-        state = replace(state, without_better=state.without_better + 1)
-    return state, Evaluated(state.step, scores, mean, is_best)
+        checkpoint = checkpoint_path(run.checkpoints, saved.step)
+        yield Stopped(state.step, checkpoint if checkpoint.is_dir() else None, request)
+
+
+def _step(run: Run, state: State, reader: StepReader, stops: Stops) -> tuple[State, Request]:
+    """Train one step, with smaller micro-batches where memory runs out; return what was asked meanwhile."""
+    set_learning_rate(run.optimizer, _rate_factor(run, state.step))
+    while True:
+        read = partial(reader.read, state.step, max_tokens=state.max_tokens)
+        match run.updater.step(state.step, read, request=stops.request):
+            case OutOfMemory():
+                state = with_smaller_micro_batches(run, state)
+            case NotFinite() as bad:
+                return leave_out(run, state, bad), Request.NONE
+            case Outcome() as outcome:
+                ledger, window = state.ledger.add(outcome.counts), state.window.add(outcome)
+                return replace(state, step=state.step + 1, ledger=ledger, window=window), outcome.request
 
 
 def _is_due(step: int, every_steps: int | None) -> bool:
-    return every_steps is not None and step % every_steps == 0
+    return every_steps is not None and step > 0 and step % every_steps == 0
 
 
-def first_metrics(config: Config) -> dict[str, str]:
-    """Return the metric of each task that counts in the mean."""
-    return {name: first_metric(task) for name, task in config.tasks.items()}
+def _is_evaluation_due(run: Run, state: State) -> bool:
+    """Tell whether the validation splits are to be scored; a run that was stopped before may have left it to do."""
+    is_last = state.step == run.experiment.plan.num_steps
+    return state.evaluated != state.step and (is_last or _is_due(state.step, run.config.evaluation.every_steps))
 
 
-def _write(accelerator: Accelerator, output: Path, step: int, values: Mapping[str, float]) -> None:
-    """Send numbers to ``metrics.jsonl`` and the trackers, once."""
-    if accelerator.is_main_process:
-        log_line(output, {"step": step, **values})
-    accelerator.log(dict(values), step=step)
+def _is_done(run: Run, state: State) -> bool:
+    early_stop = run.config.training.early_stop
+    is_early = early_stop is not None and state.without_better >= early_stop
+    return is_early or (state.step == run.experiment.plan.num_steps and state.evaluated == state.step)
+
+
+def _look(run: Run, stops: Stops) -> None:
+    """Leave an evaluation where any process was asked to stop."""
+    request = largest_request(stops.request, run.accelerator)
+    if request:
+        raise _Asked(request)
+
+
+def _rate_factor(run: Run, step: int) -> float:
+    settings, num_steps = run.config.training, run.experiment.plan.num_steps
+    num_warmup = warmup_steps(settings.warmup, num_steps=num_steps)
+    return learning_rate_factor(step, num_steps=num_steps, num_warmup=num_warmup, schedule=settings.schedule)
+
+
+def _line(run: Run, state: State, *, tokens_per_s: float) -> Logged:
+    return Logged(
+        step=state.step,
+        num_steps=run.experiment.plan.num_steps,
+        losses=state.window.losses,
+        learning_rate=run.config.training.learning_rate * _rate_factor(run, state.step - 1),
+        gradient_norm=state.window.gradient_norm,
+        gradient_norms=state.window.gradient_norms,
+        tokens_per_s=tokens_per_s,
+    )
+
+
+def _result(run: Run, state: State, *, first_step: int, seconds: float) -> Result:
+    """Compare what was trained with the plan, and describe the best model."""
+    train = run.experiment.of_split("train")
+    check_ledger(state.ledger, planned_ledger(run.experiment.plan, train, num_steps=state.step))
+    assert state.best is not None  # the last step is evaluated
+    return Result(
+        output=run.output,
+        best=run.output / "best",
+        scores=state.best_scores,
+        mean=mean_score({name: of.metrics for name, of in state.best_scores.items()}, first_metrics(run.config)),
+        best_step=state.best.step,
+        first_step=first_step,
+        num_steps=state.step,
+        shortfall=state.best.shortfall,
+        coverage=coverage(state.ledger, train),
+        seconds=seconds,
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW
 
@@ -65,10 +67,23 @@ def set_learning_rate(optimizer: AdamW, factor: float) -> None:
         group["lr"] = group["base_lr"] * factor
 
 
-def clip_gradients(parameters: list[Parameter], max_norm: float | None) -> torch.Tensor:
-    """Scale gradients down to a total norm; return the norm before."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    if max_norm is not None and norm > max_norm:  # else a pass over all gradients would multiply them by 1
-        torch.nn.utils.clip_grads_with_norm_([p for p in parameters if p.grad is not None], max_norm, norm)
-    return norm
+def gradient_norms(groups: Mapping[str, Sequence[Parameter]]) -> tuple[list[str], Tensor]:
+    """Return the norm of each group's gradient, and of all of them together.
+
+    Args:
+        groups: parameters by name, on one device.
+
+    Returns:
+        The names of the groups that have a gradient; ``[G + 1]`` their norms, and last the norm of all.
+    """
+    gradients = {name: [p.grad for p in group if p.grad is not None] for name, group in groups.items()}
+    used = [name for name, of in gradients.items() if of]
+    if not used:
+        return [], torch.zeros(1)
+    norms = torch.stack([torch.nn.utils.get_total_norm(gradients[name]) for name in used])
+    return used, torch.cat([norms, torch.linalg.vector_norm(norms)[None]])
+
+
+def clip_gradients(parameters: Sequence[Parameter], max_norm: float, *, norm: Tensor) -> None:
+    """Scale gradients, whose norm is too large, down to the largest one (arXiv:1211.5063, algorithm 1)."""
+    torch.nn.utils.clip_grads_with_norm_([p for p in parameters if p.grad is not None], max_norm, norm)

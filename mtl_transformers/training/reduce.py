@@ -1,17 +1,74 @@
-"""Sums over processes: counts, flags and gradients. No wrapper around the network, no hooks.
+"""What processes tell each other: sums of counts, flags and gradients, and errors. The network is not wrapped.
 
 Every micro-batch is backpropagated locally; then one reduction carries the flags and one the flattened gradients.
 A loss that is Σ items ÷ global count makes their sum exact, also where a process has no row of a task.
+
+A process that fails goes on to the next reduction and says so there: none waits for one that is gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.nn import Parameter
+
+from mtl_transformers.errors import MTLError
+from mtl_transformers.training.stopping import Request
+
+Made = TypeVar("Made")
+
+
+class OtherProcessError(MTLError):
+    """Another process failed; its own message says why."""
+
+
+def attempt(call: Callable[[], Made]) -> tuple[Made | None, Exception | None]:
+    """Return what a call gives, or the error that it ends in; `end_together` raises it after the next reduction."""
+    try:
+        return call(), None
+    except Exception as error:  # noqa: BLE001  # raised again once the other processes know
+        return None, error
+
+
+def end_together(error: Exception | None, *, num_failed: int) -> None:
+    """Raise this process's error, or say that another process has one.
+
+    Args:
+        error: of this process.
+        num_failed: of all processes, from a reduction.
+
+    Raises:
+        OtherProcessError: only others failed.
+    """
+    if error is not None:
+        raise error
+    if num_failed:
+        raise OtherProcessError(f"{num_failed} other process(es) failed; the message above or in their log says why")
+
+
+def from_main_process(call: Callable[[], Made], accelerator: Accelerator) -> Made:
+    """Let the first process do something, and give its result to all.
+
+    Raises:
+        MTLError: which the call raises, on every process.
+    """
+    shared: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        try:
+            shared[0] = call()
+        except MTLError as error:
+            shared[1] = error
+    if accelerator.num_processes > 1:
+        broadcast_object_list(shared)
+    made, failure = shared
+    if failure is not None:
+        raise failure
+    return cast(Made, made)
 
 
 def sum_over_processes(values: Tensor, accelerator: Accelerator) -> Tensor:
@@ -22,10 +79,17 @@ def sum_over_processes(values: Tensor, accelerator: Accelerator) -> Tensor:
     return total
 
 
-def sum_gradients(parameters: Sequence[Parameter], flags: Tensor, accelerator: Accelerator) -> Tensor:
-    """Sum gradients over processes in place, and return the summed flags.
+def largest_request(request: Request, accelerator: Accelerator) -> Request:
+    """Return the most urgent of what was asked of the processes."""
+    asked = torch.tensor([float(request == kind) for kind in Request], device=accelerator.device)
+    numbers = sum_over_processes(asked, accelerator).tolist()
+    return max(kind for kind, number in zip(Request, numbers, strict=True) if number)
 
-    A parameter that no process has a gradient for keeps ``None``, so that the optimizer does not move it.
+
+def sum_flags(
+    parameters: Sequence[Parameter], flags: Tensor, accelerator: Accelerator
+) -> tuple[Tensor, list[Parameter]]:
+    """Sum flags over processes; with them goes which parameters have a gradient anywhere.
 
     Args:
         parameters: all trained parameters, in the same order on every process.
@@ -33,17 +97,28 @@ def sum_gradients(parameters: Sequence[Parameter], flags: Tensor, accelerator: A
         accelerator: of the run.
 
     Returns:
-        ``[F]``, the sums.
+        ``[F]``, the sums; and the parameters that some process has a gradient for.
     """
     if accelerator.num_processes == 1:
-        return flags
+        return flags, [p for p in parameters if p.grad is not None]
     has_gradient = torch.tensor([float(p.grad is not None) for p in parameters], device=flags.device)
     sums = sum_over_processes(torch.cat([flags, has_gradient]), accelerator)
     used = [p for p, count in zip(parameters, sums[len(flags) :].tolist(), strict=True) if count > 0]
-    if used:
-        flat = torch.cat([torch.zeros_like(p).view(-1) if p.grad is None else p.grad.reshape(-1) for p in used])
-        total = sum_over_processes(flat, accelerator)
-        parts = torch.split(total, [p.numel() for p in used])
-        for parameter, gradient in zip(used, parts, strict=True):
-            parameter.grad = gradient.view_as(parameter).clone()  # a view may be misaligned, which changes bits
-    return sums[: len(flags)]
+    return sums[: len(flags)], used
+
+
+def sum_gradients(used: Sequence[Parameter], accelerator: Accelerator) -> None:
+    """Sum gradients over processes in place.
+
+    A parameter that no process has a gradient for keeps ``None``, so that the optimizer does not move it.
+
+    Args:
+        used: what `sum_flags` returned.
+        accelerator: of the run.
+    """
+    if accelerator.num_processes == 1 or not used:
+        return
+    flat = torch.cat([torch.zeros_like(p).view(-1) if p.grad is None else p.grad.reshape(-1) for p in used])
+    parts = torch.split(sum_over_processes(flat, accelerator), [p.numel() for p in used])
+    for parameter, gradient in zip(used, parts, strict=True):
+        parameter.grad = gradient.view_as(parameter).clone()  # a view may be misaligned, which changes bits

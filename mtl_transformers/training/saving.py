@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,28 +15,34 @@ from typing import Any
 
 from mtl_transformers.config import Config
 from mtl_transformers.data.loading import is_hub_dataset
-from mtl_transformers.errors import CheckpointError
+from mtl_transformers.errors import CheckpointError, MTLError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import Card, CardDataset, CardScore, CardTask, render_card
+from mtl_transformers.storage.files import append_line, replace_file, write_file
+from mtl_transformers.storage.swap import start_swap, swap, sync
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.ledger import Ledger
 
 CONFIG, PLAN, METRICS = "config.yaml", "plan.json", "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
 
 
-def check_output(output: Path, *, overwrite: bool, reads: Iterable[str] = ()) -> None:
+def check_output(output: Path, *, overwrite: bool, resume: bool, reads: Iterable[str] = ()) -> None:
     """Refuse an output directory that holds another run, or anything that is not ours.
 
     Args:
         output: the run directory.
         overwrite: an older run may be replaced.
+        resume: an older run is continued.
         reads: directories that the run starts from; one that would be replaced with the older run is refused.
 
     Raises:
         CheckpointError: with what to do.
     """
+    if overwrite and resume:
+        raise CheckpointError(f"{output}: continue the run that lies there, or replace it? Leave one of the two out")
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     ours = (output / CONFIG).is_file() and (output / PLAN).is_file()
@@ -45,8 +50,13 @@ def check_output(output: Path, *, overwrite: bool, reads: Iterable[str] = ()) ->
         raise CheckpointError(
             f"{output}: holds something that is no run of ours (no {CONFIG} and {PLAN}); choose another"
         )
+    if resume:
+        return
     if not overwrite:
-        raise CheckpointError(f"{output}: holds another run; choose another output, or replace it with --overwrite")
+        raise CheckpointError(
+            f"{output}: holds another run; continue it with --resume, replace it with --overwrite, or choose another "
+            "output"
+        )
     for name in reads:
         if name and output.resolve() in (Path(name).resolve(), *Path(name).resolve().parents):
             raise CheckpointError(f"{name} lies in {output}, which --overwrite would remove; choose another output")
@@ -54,19 +64,57 @@ def check_output(output: Path, *, overwrite: bool, reads: Iterable[str] = ()) ->
 
 def start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
     """Make the run directory, in place of an older run, with the resolved config and the plan."""
-    if output.exists():
-        shutil.rmtree(output.resolve())  # of a link, what it points to
-    output.resolve().mkdir(parents=True)
-    (output / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
-    (output / PLAN).write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (output / METRICS).touch()
+    place = output.resolve()  # of a link, what it points to
+    new = start_swap(place, marker=PLAN)
+    _describe_run(new, config, plan)
+    write_file(new / METRICS, b"")
+    sync(new)
+    swap(new, place)
+
+
+def continue_run(output: Path, config: Config, plan: Mapping[str, Any], *, step: int) -> None:
+    """Make a run directory of before that of a run which goes on after a step: what came later is cut from its log.
+
+    Models of a later step stay: they are those that will be written again.
+    """
+    for name in ("best", "last"):
+        directory.repair(output / name)
+    _describe_run(output, config, plan)
+    path = output / METRICS
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    replace_file(path, b"".join(line + b"\n" for line in lines if _is_until(line, step)))
+
+
+def _describe_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
+    replace_file(output / CONFIG, config.to_yaml().encode())
+    replace_file(output / PLAN, f"{json.dumps(plan, indent=2, ensure_ascii=False)}\n".encode())
+
+
+def _is_until(line: bytes, step: int) -> bool:
+    """Tell whether a line of the log belongs to the steps so far; one that was cut short does not."""
+    try:
+        return int(json.loads(line)["step"]) <= step
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def log_line(output: Path, entry: Mapping[str, float]) -> None:
-    """Append one line to ``metrics.jsonl``; a number that is not finite is null, as JSON has none."""
+    """Append one line to ``metrics.jsonl``; a number that is not finite is null, as JSON has none.
+
+    Raises:
+        FileError: the disk is full, or whatever else the system reports.
+    """
     numbers = {name: value if math.isfinite(value) else None for name, value in entry.items()}
-    with (output / METRICS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(numbers, ensure_ascii=False) + "\n")
+    append_line(output / METRICS, json.dumps(numbers, ensure_ascii=False))
+
+
+def model_step(path: Path) -> int | None:
+    """Return after which step a model directory of a run was written; ``None`` where there is no valid one."""
+    try:
+        step = directory.load(path).tasks.get("step")
+    except MTLError:
+        return None
+    return step if isinstance(step, int) else None
 
 
 def save_model(

@@ -6,8 +6,8 @@ the factors that make the result independent of padding, processes and memory. D
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -23,7 +23,10 @@ from mtl_transformers.plan.mixing import digest
 from mtl_transformers.plan.plan import Plan
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
-from mtl_transformers.training.reduce import sum_over_processes
+from mtl_transformers.training.reduce import end_together, sum_over_processes
+
+NumberedBatches = Sequence[tuple[int, MicroBatch]]
+"""Micro-batches of one process, each with its number in the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class TrainingData:
 
 def micro_batches_of(
     rows: StepRows, data: TrainingData, *, max_tokens: int, rank: int, num_processes: int
-) -> list[tuple[int, MicroBatch]]:
+) -> NumberedBatches:
     """Cut a step and collate the micro-batches of one process.
 
     Args:
@@ -91,27 +94,54 @@ def micro_batches_of(
     ]
 
 
-def steps_ahead(
-    plan: Plan, data: TrainingData, accelerator: Accelerator, *, max_tokens: int, first_step: int = 0
-) -> Iterator[tuple[int, list[tuple[int, MicroBatch]]]]:
-    """Yield each step's number and this process's micro-batches, the next one being collated meanwhile."""
+class StepReader:
+    """Collates this process's micro-batches of one step after another, each while the step before it is trained.
 
-    def collated(step: int) -> list[tuple[int, MicroBatch]]:
+    Close it when no step is read any more.
+
+    Args:
+        plan: which rows make a step.
+        data: where they are read.
+        accelerator: of the run.
+    """
+
+    def __init__(self, plan: Plan, data: TrainingData, accelerator: Accelerator) -> None:
+        self._plan = plan
+        self._data = data
+        self._accelerator = accelerator
+        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._ahead: tuple[tuple[int, int], Future[NumberedBatches]] | None = None
+
+    def read(self, step: int, *, max_tokens: int) -> NumberedBatches:
+        """Return the micro-batches of a step with their numbers, and begin to collate the next one.
+
+        Args:
+            step: from 0.
+            max_tokens: padded tokens of a micro-batch; where it changed, what was collated ahead is not used.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead[0] != (step, max_tokens):
+            ahead = self._begin(step, max_tokens)
+        found = ahead[1].result()
+        if step + 1 < self._plan.num_steps:
+            self._ahead = self._begin(step + 1, max_tokens)
+        return found
+
+    def close(self) -> None:
+        """Stop collating."""
+        self._worker.shutdown(cancel_futures=True)
+
+    def _begin(self, step: int, max_tokens: int) -> tuple[tuple[int, int], Future[NumberedBatches]]:
+        return (step, max_tokens), self._worker.submit(self._collated, step, max_tokens)
+
+    def _collated(self, step: int, max_tokens: int) -> NumberedBatches:
         return micro_batches_of(
-            plan.step(step),
-            data,
+            self._plan.step(step),
+            self._data,
             max_tokens=max_tokens,
-            rank=accelerator.process_index,
-            num_processes=accelerator.num_processes,
+            rank=self._accelerator.process_index,
+            num_processes=self._accelerator.num_processes,
         )
-
-    with ThreadPoolExecutor(max_workers=1) as worker:
-        pending = worker.submit(collated, first_step)
-        for step in range(first_step, plan.num_steps):
-            micro_batches = pending.result()
-            if step + 1 < plan.num_steps:
-                pending = worker.submit(collated, step + 1)
-            yield step, micro_batches
 
 
 def micro_batch_of(rows: StepRows, data: TrainingData) -> MicroBatch:
@@ -148,10 +178,23 @@ def _targets(
     return {name: target for name, target in made.items() if target is not None}
 
 
-def count(micro_batches: Sequence[MicroBatch], data: TrainingData, accelerator: Accelerator) -> Counts:
-    """Count items, rows and tokens of the whole step: one reduction."""
+def count(
+    micro_batches: Sequence[MicroBatch],
+    data: TrainingData,
+    accelerator: Accelerator,
+    *,
+    error: Exception | None = None,
+) -> Counts:
+    """Count items, rows and tokens of the whole step: one reduction.
+
+    Args:
+        micro_batches: of this process.
+        data: the tasks and datasets.
+        accelerator: of the run.
+        error: what kept this process from reading its micro-batches; raised here, and no other process goes on.
+    """
     tasks, datasets = list(data.all_tasks), list(data.splits)
-    values = torch.zeros(2 * len(tasks) + len(datasets) + 1, dtype=torch.int64)
+    values = torch.zeros(2 * len(tasks) + len(datasets) + 2, dtype=torch.int64)
     for batch in micro_batches:
         for place, name in enumerate(tasks):
             if name in batch.targets:
@@ -159,13 +202,15 @@ def count(micro_batches: Sequence[MicroBatch], data: TrainingData, accelerator: 
                 values[len(tasks) + place] += batch.targets[name].num_rows
         for dataset, _ in batch.rows:
             values[2 * len(tasks) + datasets.index(dataset)] += 1
-        values[-1] += batch.num_tokens
+        values[-2] += batch.num_tokens
+    values[-1] = error is not None
     sums = sum_over_processes(values.to(accelerator.device), accelerator).tolist()
+    end_together(error, num_failed=sums[-1])
     return Counts(
         items=dict(zip(tasks, sums[: len(tasks)], strict=True)),
         labelled_rows=dict(zip(tasks, sums[len(tasks) : 2 * len(tasks)], strict=True)),
-        rows=dict(zip(datasets, sums[2 * len(tasks) : -1], strict=True)),
-        tokens=sums[-1],
+        rows=dict(zip(datasets, sums[2 * len(tasks) : -2], strict=True)),
+        tokens=sums[-2],
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,13 +31,27 @@ def make_accelerator(config: Config) -> Accelerator:
         project_dir=config.output,
     )
     check_processes(accelerator)
+    if accelerator.num_processes > 1:
+        atexit.register(_part)
     return accelerator
 
 
-def start_trackers(accelerator: Accelerator, config: Config) -> None:
-    """Open the trackers with the resolved config; does nothing without any."""
+def _part() -> None:
+    """End the process group with the process, not with a training: another one may follow."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def open_trackers(accelerator: Accelerator, config: Config) -> Iterator[None]:
+    """Open the trackers with the resolved config, and close them however the run ends; without any, do nothing."""
     if config.tracking.with_:
-        accelerator.init_trackers("mtl_transformers", config=_flat(config.model_dump(mode="json", by_alias=True)))
+        accelerator.init_trackers("mtl_transformers", config=_flat(config.to_plain()))
+    try:
+        yield
+    finally:
+        for tracker in accelerator.trackers:
+            tracker.finish()
 
 
 def _check_trackers(names: tuple[str, ...]) -> None:

@@ -19,7 +19,9 @@ TASKS = ("snips_intent", "snips_slots", "banking77", "snli", "sts", "goemotions"
 
 def logged(step: int, *, num_steps: int = 40, tasks: tuple[str, ...] = TASKS) -> Logged:
     losses = {task: 0.5 + n for n, task in enumerate(tasks)}
-    return Logged(step, num_steps, losses, learning_rate=1e-4, gradient_norm=1.0, tokens_per_s=12345.6)
+    return Logged(
+        step, num_steps, losses, learning_rate=1e-4, gradient_norm=1.0, gradient_norms={}, tokens_per_s=12345.6
+    )
 
 
 def evaluated(step: int, *, tasks: tuple[str, ...] = TASKS) -> Evaluated:
@@ -28,16 +30,16 @@ def evaluated(step: int, *, tasks: tuple[str, ...] = TASKS) -> Evaluated:
 
 
 def test_a_terminal_has_a_bar_and_a_file_has_lines(terminal: PutTerminal) -> None:
-    assert isinstance(progress_of(TASKS, num_steps=40), Lines)
+    assert isinstance(progress_of(TASKS, num_steps=40, first_step=0), Lines)
     terminal("stderr")
-    bar = progress_of(TASKS, num_steps=40)
+    bar = progress_of(TASKS, num_steps=40, first_step=0)
     assert isinstance(bar, Bar)
     bar.close()
 
 
 def test_the_bar_has_steps_and_speed_and_below_it_the_losses_of_all_tasks(terminal: PutTerminal) -> None:
     screen = terminal("stderr")
-    bar = Bar(TASKS, num_steps=40)
+    bar = Bar(TASKS, num_steps=40, first_step=0)
     bar.logged(logged(10))
     bar.logged(logged(20))
     lines = [line for line in screen.screen() if line]
@@ -52,7 +54,7 @@ def test_the_bar_has_steps_and_speed_and_below_it_the_losses_of_all_tasks(termin
 
 def test_scores_and_messages_stand_above_the_bar(terminal: PutTerminal) -> None:
     screen = terminal("stderr")
-    bar = Bar(TASKS, num_steps=40)
+    bar = Bar(TASKS, num_steps=40, first_step=0)
     bar.logged(logged(20))
     bar.evaluated(evaluated(20))
     Messages().emit(logging.LogRecord("mtl_transformers", logging.WARNING, "", 0, "mind the %s", ("gap",), None))
@@ -71,7 +73,7 @@ def test_scores_and_messages_stand_above_the_bar(terminal: PutTerminal) -> None:
 
 def test_a_bar_that_ends_stays_without_the_losses(terminal: PutTerminal) -> None:
     screen = terminal("stderr")
-    bar = Bar(TASKS, num_steps=40)
+    bar = Bar(TASKS, num_steps=40, first_step=0)
     bar.logged(logged(40))
     bar.close()
     sys.stderr.write("result\n")
@@ -82,8 +84,8 @@ def test_a_bar_that_ends_stays_without_the_losses(terminal: PutTerminal) -> None
 
 def test_losses_that_grow_too_wide_are_cut_not_wrapped(terminal: PutTerminal) -> None:
     screen = terminal("stderr", columns=40)
-    bar = Bar(("one", "two"), num_steps=40)
-    bar.logged(Logged(10, 40, {"one": 1e30, "two": 1e30}, 1.0, 1.0, 1.0))
+    bar = Bar(("one", "two"), num_steps=40, first_step=0)
+    bar.logged(Logged(10, 40, {"one": 1e30, "two": 1e30}, 1.0, 1.0, {}, 1.0))
     lines = [line for line in screen.screen() if line]
     bar.close()
     assert len(lines) == 2

@@ -135,9 +135,10 @@ def result(*, shortfall: float = 0.0) -> Result:
         scores=SCORES,
         mean=0.5,
         best_step=1000,
+        first_step=0,
         num_steps=2000,
         shortfall=shortfall,
-        coverage={"intent": {"rows_available": 2000, "rows_seen": 5000, "passes": 2.5}},
+        coverage={"intent": {"rows_available": 2000, "rows_seen": 5000, "passes": 2.5, "rows_skipped": 0}},
         seconds=61.4,
     )
 

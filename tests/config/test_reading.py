@@ -113,7 +113,9 @@ def test_what_the_design_writes_out_are_the_defaults(load):
 def test_a_key_that_stands_twice_is_refused_with_its_line(load, tmp_path):
     with pytest.raises(ConfigError) as error:
         load(SMALLEST + "seed: 1\nseed: 2\n")
-    assert str(error.value) == f"{tmp_path / 'tickets.yaml'}: not plain YAML: key 'seed' stands twice (line 8)"
+    assert (
+        str(error.value) == f"{tmp_path / 'tickets.yaml'}: not plain YAML: key 'seed' stands twice; remove one (line 8)"
+    )
     with pytest.raises(ConfigError, match="key 'text' stands twice"):
         load(SMALLEST.replace("text: body", "text: body, 'text': subject"))
 
@@ -148,9 +150,7 @@ def test_a_tag_makes_no_object_and_runs_nothing(load, tmp_path):
         "!!python/name:os.system",
         "!mine {a: 1}",
     ):
-        with pytest.raises(
-            ConfigError, match=r"not plain YAML: could not determine a constructor for the tag .* \(line"
-        ):
+        with pytest.raises(ConfigError, match=r"not plain YAML: the tag !.* is refused; .* \(line 7\)"):
             load(SMALLEST + f"init_from: {tag}\n")
     assert not witness.exists()
 
@@ -164,17 +164,17 @@ def test_a_file_that_is_no_mapping_is_refused(load, text):
 def test_a_file_that_is_no_yaml_is_refused_with_the_line(load):
     with pytest.raises(ConfigError, match=r"tickets\.yaml: not plain YAML: .*\(line 8\)"):
         load(SMALLEST + "training: {epochs: 1\n")
-    with pytest.raises(ConfigError, match="not plain YAML: unacceptable character"):
+    with pytest.raises(ConfigError, match=r"not plain YAML: the character .* is not allowed \(line 7\)"):
         load(SMALLEST + "init_from: \x07\n")
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"missing\.yaml: no such file"):
         load_config(tmp_path / "missing.yaml")
-    with pytest.raises(ConfigError, match="cannot be read as UTF-8 text"):
+    with pytest.raises(ConfigError, match="is a directory; name a config"):
         load_config(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("output: r\xe9sum\xe9".encode("latin-1"))
-    with pytest.raises(ConfigError, match="cannot be read as UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"latin\.yaml, line 1: no UTF-8 text"):
         load_config(str(tmp_path / "latin.yaml"))
 
 

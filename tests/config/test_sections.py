@@ -85,8 +85,6 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
 @pytest.mark.parametrize(
     "path",
     [
-        "training.save_every_steps",
-        "training.keep_checkpoints",
         "data.tickets.clean",
         "data.tickets.filter.drop_duplicates",
     ],

@@ -1,10 +1,13 @@
 import datasets
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_transformers.data.filtering import check_texts, drop_empty
+from mtl_transformers.data.origins import Origin, Places
+from mtl_transformers.data.spec import Source
 from mtl_transformers.errors import DataError
 
 WORDS = datasets.Features({"text": datasets.List(datasets.Value("string"))})
@@ -15,7 +18,8 @@ def drop(table: datasets.Dataset, *text: str) -> tuple[datasets.Dataset, int]:
 
 
 def check(table: datasets.Dataset, *text: str) -> None:
-    check_texts(table, dataset="toy", split="train", text=text)
+    places = Places(Origin(Source("toy", "memory"), {}, {"train": len(table)}), np.arange(len(table)))
+    check_texts(table, places, dataset="toy", split="train", text=text)
 
 
 def test_null_empty_and_blank_texts_are_dropped_with_a_count() -> None:
@@ -55,16 +59,16 @@ def test_dropping_every_row_is_an_error() -> None:
 
 def test_the_first_empty_text_is_named_with_the_remedy() -> None:
     table = datasets.Dataset.from_dict({"a": ["x"] * 4, "b": ["y", "y", "", None]})
-    where = r"dataset 'toy', split 'train', row 2, column 'b': the text is null or empty \(2 rows are\)"
+    where = r"dataset 'toy', split 'train', memory, train, row 3, column 'b': the text is null or empty \(2 rows are\)"
     with pytest.raises(DataError, match=where + r".*data\.toy\.filter\.drop_empty: true"):
         check(table, "a", "b")
 
 
 def test_rows_are_counted_across_batches_and_through_a_selection() -> None:
     table = datasets.Dataset.from_dict({"text": [f"t{row}" for row in range(20_005)] + [""]})
-    with pytest.raises(DataError, match="row 20005"):
+    with pytest.raises(DataError, match="row 20006"):
         check(table, "text")
-    with pytest.raises(DataError, match="row 1,"):
+    with pytest.raises(DataError, match="row 2,"):
         check(table.select([4, 20_005, 3]), "text")
     assert list(drop(table.select([4, 20_005, 3]), "text")[0]["text"]) == ["t4", "t3"]
 
@@ -77,9 +81,9 @@ def test_sliced_word_lists_keep_their_rows() -> None:
 
 def test_a_null_among_words_is_an_error_even_after_dropping() -> None:
     table = datasets.Dataset.from_dict({"text": [["a"], ["b", "c"], ["d", None]]}, features=WORDS)
-    with pytest.raises(DataError, match=r"row 2, column 'text': one of the words is null"):
+    with pytest.raises(DataError, match=r"row 3, column 'text': one of the words is null"):
         check(drop(table, "text")[0], "text")
-    with pytest.raises(DataError, match="row 1,"):
+    with pytest.raises(DataError, match="row 2,"):
         check(table.select([0, 2]), "text")
 
 

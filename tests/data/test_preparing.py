@@ -12,6 +12,8 @@ import pytest
 from tiny import tiny_tokenizer
 from tokenizers import Tokenizer
 
+from mtl_transformers.data.caching import values_key
+from mtl_transformers.data.origins import Origin, numbered, without_numbers
 from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, encode_split, fit_task, load_tables
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
 from mtl_transformers.errors import DataError
@@ -44,7 +46,10 @@ def tables_of(splits: Mapping[str, Mapping[str, list[Any]]], *, features: Any = 
     """Tables of rows in memory."""
     made = {split: datasets.Dataset.from_dict(rows, features=features) for split, rows in splits.items()}
     form = settings.pop("form", "text")
-    return Tables(DatasetSpec(Source("toy", "csv"), **{"text": ("text",), **settings}), made, form=form)
+    source = Source("toy", "memory")
+    origin = Origin(source, {}, {split: len(table) for split, table in made.items()})
+    places = {split: without_numbers(table, origin)[1] for split, table in numbered(made).items()}
+    return Tables(DatasetSpec(source, **{"text": ("text",), **settings}), made, places, form=form)
 
 
 def fit(tables: Tables, kind: str = "classification", *, name: str = "intent", **options: Any) -> Task:
@@ -130,7 +135,9 @@ def test_empty_rows_are_filtered_after_the_limit(tmp_path: Path) -> None:
 
 def test_an_empty_text_is_refused_unless_it_is_behind_the_limit(tmp_path: Path) -> None:
     rows = {"train": [*texts(5), {"text": None, "label": 0}], "validation": texts(2)}
-    with pytest.raises(DataError, match=r"dataset 'toy', split 'train', row 5, column 'text'.*drop_empty"):
+    with pytest.raises(
+        DataError, match=r"dataset 'toy', split 'train', .*train.jsonl, line 6, column 'text'.*drop_empty"
+    ):
         load_tables(spec(tmp_path, rows), seed=0)
     assert len(load_tables(spec(tmp_path, rows, limit={"train": 5}), seed=0).splits["train"]) == 5
 
@@ -242,7 +249,9 @@ def test_lists_of_classes_are_read_by_name() -> None:
 
 def test_an_error_of_fitting_names_task_dataset_split_row_and_text() -> None:
     tables = tables_of({"train": {"text": ["fine", "broken"], "label": [1.0, 0.5]}})
-    with pytest.raises(DataError, match=r"^task 'intent', dataset 'toy', split 'train', row 1 \('broken'\): label 0.5"):
+    with pytest.raises(
+        DataError, match=r"^task 'intent', dataset 'toy', split 'train', memory, .*row 2 \('broken'\): label 0.5"
+    ):
         fit(tables)
 
 
@@ -265,8 +274,8 @@ def test_an_unknown_label_names_its_row_both_sets_and_the_nearest() -> None:
     with pytest.raises(DataError) as caught:
         encode(tables, "test", {"intent": task})
     assert str(caught.value) == (
-        "task 'intent', dataset 'toy', split 'test', row 1200 ('text 1200'): label 'lojin' is not among the 2 training "
-        "labels ('card', 'login'); did you mean 'login'? Fix the data, or set unknown_label: ignore "
+        "task 'intent', dataset 'toy', split 'test', memory, test, row 1201 ('text 1200'): label 'lojin' is not among "
+        "the 2 training labels ('card', 'login'); did you mean 'login'? Fix the data, or set unknown_label: ignore "
         "(unknown labels of this split: 'lojin', 'other'; 3 rows)"
     )
 
@@ -282,7 +291,7 @@ def test_an_unknown_label_that_is_ignored_is_a_null_label() -> None:
 def test_a_training_label_outside_of_label_names_names_its_row() -> None:
     tables = tables_of({"train": {"text": ["a", "b", "c"], "label": ["x", "y", "z"]}})
     task = fit(tables, label_names=("x", "y"))
-    with pytest.raises(DataError, match=r"split 'train', row 2 \('c'\): label 'z' is not among the 2"):
+    with pytest.raises(DataError, match=r"memory, train, row 3 \('c'\): label 'z' is not among the 2"):
         encode(tables, "train", {"intent": task})
 
 
@@ -409,7 +418,8 @@ def test_tags_of_words_are_encoded_and_their_number_is_checked_with_the_row() ->
     assert split.texts_of([0]) == ["New York"]
     broken = tables_of({"train": {**rows, "label": [["B-LOC", "I-LOC"], ["O", "O"]]}}, form="words")
     with pytest.raises(
-        DataError, match=r"task 'intent', dataset 'toy', split 'train', row 1 \('so'\): 2 tags for 1 words"
+        DataError,
+        match=r"task 'intent', dataset 'toy', split 'train', memory, train, row 2 \('so'\): 2 tags for 1 words",
     ):
         encode(broken, "train", {"intent": task})
 
@@ -419,7 +429,7 @@ def test_a_span_past_the_end_of_the_text_names_its_row() -> None:
         {"train": {"text": ["Rio", "Rio"], "label": [[{"label": "A", "start": 0, "end": n}] for n in (3, 4)]}}
     )
     task = fit(tables, "token_classification", scheme="spans")
-    with pytest.raises(DataError, match=r"row 1 \('Rio'\): span 'A' from character 0 to 4 ends after the text"):
+    with pytest.raises(DataError, match=r"row 2 \('Rio'\): span 'A' from character 0 to 4 ends after the text"):
         encode(tables, "train", {"intent": task})
 
 
@@ -508,3 +518,74 @@ def test_the_default_split_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO):
         load_tables(spec(tmp_path, {"train": texts(100)}), seed=0)
     assert "data.toy: no validation split" in caplog.text
+
+
+# ---- places and fingerprints
+
+
+def test_rows_are_named_for_people_by_id_and_place_from_the_cache_too(tmp_path: Path) -> None:
+    rows = [{"text": f"text {n}", "label": None if n == 1 else n % 2, "key": f"t{n}"} for n in range(6)]
+    for settings, expected in (({}, "{}"), ({"id": "key"}, "t4 ({})")):
+        for _ in range(2):
+            tables = load_tables(spec(tmp_path, {"train": rows, "validation": rows}, **settings), seed=0)
+            split = encode(tables, "train", {"intent": fit(tables)})
+            assert split.texts_of([3]) == ["text 4"]  # the unlabelled row is left out
+            assert split.places_of([3, 0])[0] == expected.format(f"{tmp_path}/train.jsonl, line 5")
+
+
+def test_equal_content_of_another_file_keeps_its_own_places(tmp_path: Path) -> None:
+    made = {}
+    for name in ("1", "2"):
+        rows = texts(4) if name == "1" else texts(9)[4:] + texts(4)
+        tables = load_tables(spec(tmp_path / name, {"train": texts(4), "validation": rows}), seed=0)
+        made[name] = encode(tables, "train", {"intent": fit(tables)})
+    assert made["1"].fingerprint == made["2"].fingerprint
+    assert [made[name].places_of([0]) for name in made] == [[f"{tmp_path}/{name}/train.jsonl, line 1"] for name in made]
+
+
+def fingerprint(path: Path, rows: Sequence[Mapping[str, Any]], *, max_length: int = 16, **settings: Any) -> str:
+    tables = load_tables(spec(path, {"train": rows, "validation": rows}, **settings), seed=0)
+    return encode(tables, "train", {"intent": fit(tables)}, max_length=max_length).fingerprint
+
+
+def test_a_fingerprint_tells_content_and_not_files_or_caches(
+    tmp_path: Path, datasets_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = texts(2100)
+    first = fingerprint(tmp_path / "1", rows)
+    assert fingerprint(tmp_path / "1", rows) == first  # warm
+    assert fingerprint(tmp_path / "2", rows) == first  # another file
+    (tmp_path / "1" / "train.jsonl").touch()
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cold")
+    assert fingerprint(tmp_path / "1", rows) == first
+    unlabelled = [*rows[:1000], {"text": "another", "label": None}, *rows[1000:]]
+    assert fingerprint(tmp_path / "3", unlabelled) == first  # it is left out
+
+
+@pytest.mark.parametrize("change", ["text", "label", "name", "order", "row", "shuffle", "limit", "max_length", "null"])
+def test_another_text_label_order_or_reading_is_another_fingerprint(tmp_path: Path, change: str) -> None:
+    rows, settings = texts(40), {}
+    first = fingerprint(tmp_path, rows)
+    if change == "text":
+        rows[20]["text"] = "text 20 !"
+    if change == "label":
+        rows[20]["label"] = 1
+    if change == "null":
+        rows[20]["label"] = None
+    if change == "name":
+        rows = [{**row, "label": f"l{row['label']}"} for row in rows]
+    if change == "order":
+        rows[0], rows[1] = rows[1], rows[0]
+    if change == "row":
+        rows = rows[:-1]
+    if change in ("shuffle", "limit", "max_length"):
+        settings = {"shuffle": {"shuffle": True}, "limit": {"limit": {"train": 9}}, "max_length": {"max_length": 3}}[
+            change
+        ]
+    assert fingerprint(tmp_path, rows, **settings) != first  # type: ignore[arg-type]
+
+
+def test_a_fingerprint_is_the_same_in_another_process(tmp_path: Path) -> None:
+    """What is hashed is numbers and names; were it Python's own hash, it would differ from process to process."""
+    table = datasets.Dataset.from_dict({"a": [[[1, 2], []], None, [[3]]], "b": [0.5, float("nan"), None]})
+    assert values_key(table) == "ff7066ef7a753d335365943090f9a47c"

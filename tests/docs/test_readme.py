@@ -206,8 +206,8 @@ def test_every_line_that_starts_mtl_was_parsed():
 def test_a_command_that_is_not_there_does_not_parse():
     with pytest.raises(KeyError):
         parse(["tarin", "tickets.yaml"])
-    with pytest.raises(Exception, match="No such option: --resume"):
-        parse(["train", "tickets.yaml", "--resume"])
+    with pytest.raises(Exception, match="No such option: --restart"):
+        parse(["train", "tickets.yaml", "--restart"])
 
 
 def test_every_script_that_is_named_exists():

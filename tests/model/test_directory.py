@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sealing import seal
 from tiny import FAMILIES
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
@@ -99,6 +100,7 @@ def rewrite_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
+    seal(path.parent)
 
 
 # --- what is written ---
@@ -126,6 +128,7 @@ def test_it_holds_exactly_the_files_of_the_format_readable_by_all(written: Path)
         "README.md",
         "config.json",
         "heads.safetensors",
+        "manifest.json",
         "metrics.json",
         "model.safetensors",
         "tasks.json",
@@ -341,7 +344,8 @@ def test_pickled_weights_are_refused_naming_safetensors(directory: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["config.json", "tokenizer.json", "heads.safetensors", "metrics.json", "model.safetensors"]
+    "name",
+    ["config.json", "tokenizer.json", "heads.safetensors", "metrics.json", "model.safetensors", "manifest.json"],
 )
 def test_a_missing_file_is_named(directory: Path, name: str) -> None:
     (directory / name).unlink()
@@ -354,6 +358,7 @@ def test_a_missing_file_is_named(directory: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["tasks.json", "metrics.json"])
 def test_malformed_json_names_its_file(directory: Path, name: str, content: bytes) -> None:
     (directory / name).write_bytes(content)
+    seal(directory)
 
     with pytest.raises(ModelError, match=f"{name} is malformed"):
         load(directory)
@@ -364,6 +369,7 @@ def test_malformed_json_names_its_file(directory: Path, name: str, content: byte
 def test_a_truncated_tensor_file_is_named(directory: Path, name: str, kept: int) -> None:
     path = directory / name
     path.write_bytes(path.read_bytes()[:kept])
+    seal(directory)
 
     with pytest.raises(ModelError, match=f"{name} is malformed"):
         load(directory)
@@ -380,6 +386,7 @@ def test_an_unknown_format_version_is_refused(directory: Path, version: object) 
 def test_a_missing_head_is_named(directory: Path) -> None:
     heads = load_file(directory / "heads.safetensors")
     save_file({k: v for k, v in heads.items() if ".intent." not in k}, directory / "heads.safetensors")
+    seal(directory)
 
     with pytest.raises(ModelError, match=r"task 'intent' is in tasks\.json but heads\.safetensors has no head"):
         load(directory)
@@ -396,6 +403,7 @@ def test_an_extra_head_is_named(directory: Path) -> None:
 def test_a_tensor_outside_the_heads_is_refused(directory: Path, key: str) -> None:
     heads = load_file(directory / "heads.safetensors")
     save_file({**heads, key: torch.zeros(1)}, directory / "heads.safetensors")
+    seal(directory)
 
     with pytest.raises(ModelError, match=f"holds {key!r}; expected heads.<task>.<parameter>"):
         load(directory)

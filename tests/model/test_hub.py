@@ -22,6 +22,7 @@ SENT = [
     "README.md",
     "config.json",
     "heads.safetensors",
+    "manifest.json",
     "metrics.json",
     "model.safetensors",
     "tasks.json",
@@ -124,7 +125,7 @@ def test_only_the_files_of_the_format_are_listed(directory: Path) -> None:
 def test_a_directory_that_does_not_load_is_refused(directory: Path) -> None:
     (directory / "heads.safetensors").write_bytes(b"")
 
-    with pytest.raises(ModelError, match=r"heads\.safetensors is malformed"):
+    with pytest.raises(ModelError, match=r"heads\.safetensors has 0 bytes"):
         files_to_push(directory)
 
 

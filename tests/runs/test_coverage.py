@@ -47,8 +47,8 @@ def test_the_ledger_counts_labelled_rows_by_task(tmp_path, tiny_bert):
         row["intent"] = None
     rows[5]["topics"] = []  # a label: none of them
     result = train(ticket_config(tmp_path, tiny_bert, {"training.epochs": 2}, train=rows))
-    assert result.coverage["intent"] == {"rows_available": 15, "rows_seen": 30, "passes": 2.0}
-    assert result.coverage["topics"] == {"rows_available": 20, "rows_seen": 40, "passes": 2.0}
+    assert result.coverage["intent"] == {"rows_available": 15, "rows_seen": 30, "passes": 2.0, "rows_skipped": 0}
+    assert result.coverage["topics"] == {"rows_available": 20, "rows_seen": 40, "passes": 2.0, "rows_skipped": 0}
 
 
 MIXTURES = {
@@ -83,7 +83,10 @@ def test_a_withheld_row_stops_the_run(tmp_path, tiny_bert):
         return original(rows, data, **given)
 
     config = ticket_config(tmp_path, tiny_bert)
-    with pytest.raises(CheckpointError, match="tickets: 39 rows trained, 40 planned; intent: 39 rows trained"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"dataset .tickets.: 39 rows trained, 0 left out, 40 planned; task .intent.: 39 rows trained",
+    ):
         observed_run(config, sabotage=lambda patch: patch.setattr(steps, "micro_batches_of", all_but_one))
 
 

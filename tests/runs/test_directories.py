@@ -47,7 +47,14 @@ def test_auto_model_opens_the_directory_with_equal_hidden_states(run):
 
 
 def test_the_run_directory_holds_what_the_design_draws(run):
-    assert {path.name for path in run[0].iterdir()} == {"config.yaml", "plan.json", "metrics.jsonl", "best", "last"}
+    assert {path.name for path in run[0].iterdir()} == {
+        "config.yaml",
+        "plan.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "best",
+        "last",
+    }
     names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     names |= {"heads.safetensors", "tasks.json", "metrics.json", "README.md"}
     assert {path.name for path in (run[0] / "best").iterdir()} == names

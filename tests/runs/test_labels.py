@@ -77,7 +77,7 @@ def with_stranger(label: str) -> list[dict[str, Any]]:
 
 def test_a_label_that_training_never_had_is_an_error_with_the_nearest_one(tmp_path, tiny_bert):
     config = ticket_config(tmp_path, tiny_bert, validation=with_stranger("biling"), tasks=ONLY_INTENT)
-    with pytest.raises(DataError, match=r"task 'intent'.*'validation'.*row 4.*'biling'.*did you mean 'billing'"):
+    with pytest.raises(DataError, match=r"task 'intent'.*'validation'.*line 5.*'biling'.*did you mean 'billing'"):
         train(config)
     assert not (tmp_path / "run").exists()
 

@@ -14,6 +14,7 @@ from mtl_transformers.model.heads import build_head, head_spec
 from mtl_transformers.model.network import Network
 from mtl_transformers.training.optimizer import (
     clip_gradients,
+    gradient_norms,
     learning_rate_factor,
     make_optimizer,
     set_learning_rate,
@@ -100,14 +101,25 @@ def with_gradients(*gradients: list[float] | None) -> list[Parameter]:
 
 def test_gradients_are_scaled_down_together_and_idle_ones_stay_none():
     parameters = with_gradients([3.0, 0.0], None, [0.0, 4.0])
-    assert float(clip_gradients(parameters, 1.0)) == pytest.approx(5.0)
+    _, norms = gradient_norms({"all": parameters})
+    clip_gradients(parameters, 1.0, norm=norms[-1])
     assert parameters[1].grad is None
     assert torch.allclose(parameters[0].grad, torch.tensor([0.6, 0.0]), atol=1e-5)
     assert torch.allclose(parameters[2].grad, torch.tensor([0.0, 0.8]), atol=1e-5)
 
 
-@pytest.mark.parametrize("max_norm", [None, 10.0])
-def test_small_gradients_and_no_limit_leave_gradients_alone(max_norm):
-    parameters = with_gradients([3.0, 4.0])
-    assert float(clip_gradients(parameters, max_norm)) == pytest.approx(5.0)
-    assert parameters[0].grad.tolist() == [3.0, 4.0]
+def test_norms_are_those_of_each_group_that_has_a_gradient_and_of_all():
+    one, idle, other = with_gradients([3.0, 4.0], None, [0.0, 12.0])
+    names, norms = gradient_norms({"encoder": [one], "idle": [idle], "head": [other]})
+    assert names == ["encoder", "head"]
+    assert norms.tolist() == pytest.approx([5.0, 12.0, 13.0])
+
+
+def test_without_any_gradient_the_norm_is_zero():
+    names, norms = gradient_norms({"encoder": with_gradients(None)})
+    assert (names, norms.tolist()) == ([], [0.0])
+
+
+def test_a_gradient_that_is_not_finite_shows_in_its_group_and_in_all():
+    _, norms = gradient_norms({"encoder": with_gradients([1.0, 0.0]), "head": with_gradients([0.0, float("nan")])})
+    assert norms.isnan().tolist() == [False, True, True]

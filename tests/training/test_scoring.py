@@ -186,7 +186,7 @@ def test_labels_are_mapped_by_name_and_an_unknown_one_is_an_error(
     report = evaluate_directory(model, only(raw, "intent", files=files_of(tmp_path / "one", test=rows)), split="test")
     assert {of.label: of.support for of in report.labels["intent"]} == {"account": 0, "billing": 0, "delivery": 1}
     rows.append({"id": "1", "body": "parcel", "intent": "delivry"})
-    with pytest.raises(DataError, match=r"row 1 .*'delivry' is not among the 3 training labels.*'delivery'"):
+    with pytest.raises(DataError, match=r"line 2 .*'delivry' is not among the 3 training labels.*'delivery'"):
         evaluate_directory(model, only(raw, "intent", files=files_of(tmp_path / "two", test=rows)), split="test")
 
 

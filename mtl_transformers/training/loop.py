@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from mtl_transformers.config import Config
-from mtl_transformers.errors import Interrupted
+from mtl_transformers.errors import CheckpointError, Interrupted
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import Precision, resolve_precision
 from mtl_transformers.model.tokenizer import pad_id
@@ -324,7 +324,10 @@ def _result(run: Run, state: State, *, first_step: int, seconds: float) -> Resul
     """Compare what was trained with the plan, and describe the best model."""
     train = run.experiment.of_split("train")
     check_ledger(state.ledger, planned_ledger(run.experiment.plan, train, num_steps=state.step))
-    assert state.best is not None  # the last step is evaluated
+    if state.best is None:  # the last step is evaluated, but training.on_failed_save may be continue
+        raise CheckpointError(
+            f"{run.output}: no model was kept; free some space, and --resume scores the last one"
+        )
     return Result(
         output=run.output,
         best=run.output / "best",

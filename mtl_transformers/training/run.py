@@ -116,14 +116,13 @@ def restore(run: Run, checkpoint: Checkpoint) -> State:
 
 
 def without_lost_best(run: Run, state: State) -> State:
-    """Forget the best model where ``best/`` does not hold it any more.
+    """Forget the best model where ``best/`` does not hold it; an evaluation of the last step is done again then.
 
     A killed run may have found a better one after its last checkpoint. It will find it again.
     """
-    if state.best is None:
-        return state
     step = from_main_process(lambda: model_step(run.output / "best"), run.accelerator)
-    return state if step == state.best.step else replace(state, best=None, best_scores={})
+    is_kept = state.best is not None and step == state.best.step
+    return state if is_kept else replace(state, best=None, best_scores={}, evaluated=None)
 
 
 def save(run: Run, state: State) -> bool:
@@ -212,6 +211,7 @@ def score(run: Run, state: State, *, before_chunk: Callable[[], object]) -> tupl
     """Score the validation splits, keep the model as ``last/`` and, where it is better, as ``best/``."""
     config = run.config
     run.model.network.eval()
+    run.model.max_tokens = state.max_tokens  # what memory held in training it holds here
     scores = evaluate(
         run.model, run.experiment.of_split("validation"), accelerator=run.accelerator, before_chunk=before_chunk
     )

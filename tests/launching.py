@@ -13,14 +13,15 @@ def torchrun(num_processes: int, *command: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}", *command],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-            "ACCELERATE_USE_CPU": "true",
-            "OMP_NUM_THREADS": "1",
-        },
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
+
+
+def environment() -> dict[str, str]:
+    """Return what a process needs to find the project and to stay on the CPU."""
+    here = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **here}

@@ -110,6 +110,17 @@ def finish_swap(path: Path, *, marker: str) -> None:
             sync_names(path.parent)
 
 
+def tidy_swap(path: Path, *, marker: str) -> None:
+    """Finish an interrupted swap as `finish_swap` does, and remove what it left half-written or half-removed.
+
+    For the one process that writes there: a reader must not remove anything under a writer.
+    """
+    finish_swap(path, marker=marker)
+    with disk_errors(path):
+        if _temporary(path).exists():
+            shutil.rmtree(_temporary(path))
+
+
 def discard(path: Path) -> None:
     """Remove a directory in one step: under its name it is complete or gone.
 

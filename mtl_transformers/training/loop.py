@@ -40,7 +40,7 @@ from mtl_transformers.training.run import (
     without_lost_best,
     write_numbers,
 )
-from mtl_transformers.training.saving import continue_run, start_run
+from mtl_transformers.training.saving import open_run
 from mtl_transformers.training.selection import mean_score
 from mtl_transformers.training.starting import find_start
 from mtl_transformers.training.state import State
@@ -178,11 +178,8 @@ def run(
         state = without_lost_best(parts, restore(parts, checkpoint))
     del checkpoint  # its tensors were copied
     plan = overview(experiment)
-    if resume:
-        open_run = partial(continue_run, output, config, plan, step=state.step)
-    else:
-        open_run = partial(start_run, output, config, plan)
-    from_main_process(open_run, accelerator)
+    is_resumed, step = bool(resume), state.step
+    from_main_process(lambda: open_run(output, config, plan, resume=is_resumed, step=step), accelerator)
     seeded = [accelerator.device] if accelerator.device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(open_trackers(accelerator, config))

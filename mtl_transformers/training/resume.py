@@ -24,8 +24,11 @@ HARMLESS = (
     "training.max_bad_steps",
     "training.max_minutes",
     "tracking.*",
+    "data.*.path",
+    "data.*.files",
+    "data.*.files.*",
 )
-"""Keys that change where a run is kept and how it is watched, not what it learns."""
+"""Keys that change where things lie and how a run is watched, not what it learns: the data's content is compared."""
 
 _LOG = logging.getLogger(__name__)
 

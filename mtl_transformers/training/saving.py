@@ -20,7 +20,7 @@ from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import Card, CardDataset, CardScore, CardTask, render_card
 from mtl_transformers.storage.files import append_line, replace_file, write_file
-from mtl_transformers.storage.swap import start_swap, swap, sync
+from mtl_transformers.storage.swap import start_swap, swap, sync, tidy_swap
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.ledger import Ledger
@@ -62,7 +62,26 @@ def check_output(output: Path, *, overwrite: bool, resume: bool, reads: Iterable
             raise CheckpointError(f"{name} lies in {output}, which --overwrite would remove; choose another output")
 
 
-def start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
+def open_run(output: Path, config: Config, plan: Mapping[str, Any], *, resume: bool, step: int) -> None:
+    """Make the run directory, or go on with the one that is there.
+
+    Args:
+        output: the run directory.
+        config: resolved, it is written there.
+        plan: the table, likewise.
+        resume: go on where there is a run.
+        step: that was reached before.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    if resume and (output / PLAN).is_file():
+        _continue_run(output, config, plan, step=step)
+    else:
+        _start_run(output, config, plan)
+
+
+def _start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
     """Make the run directory, in place of an older run, with the resolved config and the plan."""
     place = output.resolve()  # of a link, what it points to
     new = start_swap(place, marker=PLAN)
@@ -72,13 +91,13 @@ def start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
     swap(new, place)
 
 
-def continue_run(output: Path, config: Config, plan: Mapping[str, Any], *, step: int) -> None:
+def _continue_run(output: Path, config: Config, plan: Mapping[str, Any], *, step: int) -> None:
     """Make a run directory of before that of a run which goes on after a step: what came later is cut from its log.
 
     Models of a later step stay: they are those that will be written again.
     """
     for name in ("best", "last"):
-        directory.repair(output / name)
+        tidy_swap(output.resolve() / name, marker=directory.TASKS)
     _describe_run(output, config, plan)
     path = output / METRICS
     lines = path.read_bytes().splitlines() if path.exists() else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import CheckpointError, ConfigError
-from mtl_transformers.storage.swap import finish_swap
+from mtl_transformers.storage.swap import tidy_swap
 from mtl_transformers.training.checkpoint import Checkpoint, read_checkpoint
 from mtl_transformers.training.resume import check_config, find_checkpoint
 from mtl_transformers.training.saving import CHECKPOINTS, CONFIG, PLAN, check_output
@@ -35,7 +35,7 @@ def find_start(
         CheckpointError: the output is taken, the checkpoint has a fault, or the config differs.
     """
     output = Path(config.output)
-    finish_swap(output.resolve(), marker=PLAN)
+    tidy_swap(output.resolve(), marker=PLAN)
     check_output(
         output,
         overwrite=overwrite,

@@ -10,19 +10,68 @@ from typing import Any
 
 import pytest
 import yaml
-from little import mixed_config
+from launching import ROOT, torchrun
+from little import mixed_config, tickets, write_rows
 from observed import divide_by_own_micro_batch, largest_difference, observed_run, weights_of
 
-ROOT = Path(__file__).parents[2]
+from mtl_transformers.config import Config
+from mtl_transformers.training.experiment import prepare
+
 TWENTY_STEPS = {"training.epochs": None, "training.steps": 20, "training.learning_rate": 1.0e-4}
 FEW_TOKENS = {"training.max_tokens": 40}  # two rows of about 16 tokens
 SETTINGS: dict[str, dict[str, Any]] = {
     "one": {**TWENTY_STEPS, "mixing.datasets_per_step": "one"},
     "many": {**TWENTY_STEPS, "mixing.datasets_per_step": "many"},
     "two_rows": {**TWENTY_STEPS, "training.steps": 6, "training.batch_size": 2},  # the third process has none
+    "one_row": {**TWENTY_STEPS, "training.steps": 6, "training.batch_size": 1},
+    "sevens": {  # sizes that nothing divides; a second pass of which one row is left for a batch
+        "training.epochs": 1.1,
+        "training.batch_size": 7,
+        "training.learning_rate": 1.0e-4,
+        "data.tickets.limit": {"train": 40},
+        "data.pairs.limit": {"train": 15},
+        "data.news.limit": {"train": 22},
+    },
+    "early": {  # a task without labels in the second half; a dataset whose rows are used up and begin anew
+        "training.batch_size": 5,
+        "training.learning_rate": 1.0e-4,
+        "mixing.strategy": "uniform",
+        "data.pairs.limit": {"train": 9},
+        "data.news.limit": {"train": 22},
+    },
 }
+Row = tuple[str, int]
 Seen = dict[str, Any]
 Whole = Callable[[str], tuple[Seen, Path]]
+
+
+def config_of(settings: str, place: Path, encoder: Path) -> Config:
+    config = mixed_config(place, encoder, SETTINGS[settings])
+    if settings == "early":
+        label_early_rows_only(place / "tickets-train.jsonl", config)
+    return config
+
+
+def label_early_rows_only(path: Path, config: Config) -> None:
+    """Leave a label of the first task to the rows of the first half of the steps."""
+    rows = tickets(30)
+    write_rows(path, rows)
+    planned = planned_rows(config)
+    early = {row for step in planned[: len(planned) // 2] for dataset, row in step if dataset == "tickets"}
+    write_rows(path, [row if number in early else {**row, "intent": None} for number, row in enumerate(rows)])
+
+
+def planned_rows(config: Config) -> list[list[Row]]:
+    """Return the rows of each step as the plan has them, sorted."""
+    plan = prepare(config).plan
+    steps = [plan.step(number) for number in range(plan.num_steps)]
+    return [
+        sorted(
+            (plan.datasets[dataset].name, row)
+            for dataset, row in zip(step.datasets.tolist(), step.rows.tolist(), strict=True)
+        )
+        for step in steps
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +82,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory, steady_bert: Path) -> Whole:
     def run(settings: str) -> tuple[Seen, Path]:
         if settings not in done:
             place = tmp_path_factory.mktemp(settings)
-            done[settings] = observed_run(mixed_config(place, steady_bert, SETTINGS[settings])), place / "run"
+            done[settings] = observed_run(config_of(settings, place, steady_bert)), place / "run"
         return done[settings]
 
     return run
 
 
-def rows_by_step(*ranks: Seen) -> list[list[tuple[str, int]]]:
+def rows_by_step(*ranks: Seen) -> list[list[Row]]:
     """Return the rows of each step over all processes, sorted."""
     return [
         sorted((dataset, row) for parts in step for _, rows in parts for dataset, row in rows)
@@ -67,6 +116,25 @@ def test_micro_batches_of_two_rows_train_like_one_of_eight(datasets_per_step, wh
     assert_same_learning(tmp_path / "run", place, cut["scores"], seen["scores"])
 
 
+@pytest.mark.parametrize("settings", ["many", "sevens", "early"])
+def test_the_rows_of_a_step_are_those_of_the_plan(settings, whole, tmp_path, steady_bert):
+    assert rows_by_step(whole(settings)[0]) == planned_rows(config_of(settings, tmp_path, steady_bert))
+
+
+def test_the_sizes_of_the_steps_are_those_that_are_hard_to_divide(whole):
+    assert {len(rows) for rows in rows_by_step(whole("sevens")[0])} >= {7, 5, 1}
+    assert len(rows_by_step(whole("sevens")[0])[-1]) == 1
+
+
+def test_a_task_may_end_early_and_a_dataset_begin_anew(whole):
+    seen = whole("early")[0]
+    intents = [items["intent"] for items in seen["items"]]
+    assert sum(intents[: len(intents) // 2]) > 0
+    assert sum(intents[len(intents) // 2 :]) == 0
+    assert any(dataset == "tickets" for rows in rows_by_step(seen)[len(intents) // 2 :] for dataset, _ in rows)
+    assert seen["coverage"]["relation"]["passes"] > 1
+
+
 def test_a_step_holds_rows_of_one_dataset_or_of_many(whole):
     one, many = whole("one")[0], whole("many")[0]
     assert max(len({dataset for dataset, _ in rows}) for rows in rows_by_step(one)) == 1
@@ -88,7 +156,7 @@ def processes(
     place = tmp_path_factory.mktemp(f"processes-{request.param}")
     jobs = {}
     for name, settings, sabotage in (*((name, name, None) for name in SETTINGS), ("wrong", "many", "own_process")):
-        config = mixed_config(place / name, steady_bert, SETTINGS[settings])
+        config = config_of(settings, place / name, steady_bert)
         jobs[name] = {"config": yaml.safe_load(config.to_yaml()), "sabotage": sabotage}
     (place / "jobs.json").write_text(json.dumps(jobs))
     done = torchrun(request.param, "tests/observed.py", str(place / "jobs.json"), str(place))
@@ -100,31 +168,13 @@ def processes(
     return seen, place
 
 
-def torchrun(num_processes: int, *command: str) -> subprocess.CompletedProcess[str]:
-    """Start a script on several processes of this machine."""
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}", *command],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-            "ACCELERATE_USE_CPU": "true",
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_several_processes_train_like_one(settings, processes, whole):
+def test_several_processes_train_like_one(settings, processes, whole, tmp_path, steady_bert):
     ranks, place = processes[0][settings], processes[1] / settings / "run"
     seen, alone = whole(settings)
 
-    assert rows_by_step(*ranks) == rows_by_step(seen)
+    assert rows_by_step(*ranks) == rows_by_step(seen) == planned_rows(config_of(settings, tmp_path, steady_bert))
     assert all(rank["items"] == seen["items"] for rank in ranks)
     assert all(rank["coverage"] == seen["coverage"] for rank in ranks)
     for rank in ranks:
@@ -141,9 +191,17 @@ def test_each_validation_row_is_answered_once_by_one_of_the_processes(processes,
 
 @pytest.mark.slow
 def test_a_process_without_rows_joins_in(processes):
-    ranks = processes[0]["two_rows"]
-    idle = [number for number, rank in enumerate(ranks) if not any(rank["parts"])]
-    assert idle == list(range(2, len(ranks)))
+    for settings, num_rows in (("two_rows", 2), ("one_row", 1)):
+        ranks = processes[0][settings]
+        idle = [number for number, rank in enumerate(ranks) if not any(rank["parts"])]
+        assert idle == list(range(num_rows, len(ranks)))
+
+
+@pytest.mark.slow
+def test_a_process_may_have_rows_but_no_label_of_a_task(processes):
+    ranks = processes[0]["early"]
+    assert all(any(rank["parts"]) for rank in ranks)
+    assert any(items["intent"] < len(ranks) for items in ranks[0]["items"] if items["intent"])
 
 
 @pytest.mark.slow

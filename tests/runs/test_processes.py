@@ -118,31 +118,35 @@ def workers_of(launcher: subprocess.Popen[str]) -> list[int]:
     return [child for child, command in named.items() if b"mtl_transformers" in command]
 
 
-@pytest.mark.parametrize("to", ["one process", "the launcher"])
-def test_a_signal_to_one_saves_on_all(to, tmp_path, steady_bert):
+@pytest.mark.parametrize(
+    ("to", "name"), [("one process", "SIGTERM"), ("the launcher", "SIGTERM"), ("all", "SIGTERM"), ("all", "SIGINT")]
+)
+def test_a_signal_saves_on_all(to, name, tmp_path, steady_bert):
     path = written(mixed_config(tmp_path, steady_bert, LONG), tmp_path)
-    command = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        "-m",
-        "mtl_transformers",
-        "train",
-        path,
-    ]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     launcher = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=environment(), stdout=-1, stderr=-1, text=True
+        [sys.executable, *torchrun, "-m", "mtl_transformers", "train", path],
+        cwd=ROOT,
+        env=environment(),
+        stdout=-1,
+        stderr=-1,
+        text=True,
     )
     wait_for_steps(tmp_path, 3)
     workers = workers_of(launcher)
     assert len(workers) == 2
-    os.kill(workers[1] if to == "one process" else launcher.pid, signal.SIGTERM)
+    number = signal.Signals[name]
+    if to == "all":  # as Ctrl-C does; the launcher then tells its processes once more
+        os.kill(launcher.pid, number)
+        for worker in workers:
+            os.kill(worker, number)
+    else:
+        os.kill(workers[1] if to == "one process" else launcher.pid, number)
     _, err = launcher.communicate(timeout=60)
     assert launcher.returncode != 0
     found, skipped = newest_valid(tmp_path / "run" / "checkpoints")
     assert skipped == []
-    assert f"SIGTERM: stopped after step {int(found.name[5:])}; --resume goes on from {found}" in err
+    assert f"{name}: stopped after step {int(found.name[5:])}; --resume goes on from {found}" in err, err[-3000:]
     if to == "one process":
         assert err.count("exitcode  : 143") >= 1, err[-3000:]
 

@@ -322,9 +322,7 @@ def _result(run: Run, state: State, *, first_step: int, seconds: float) -> Resul
     train = run.experiment.of_split("train")
     check_ledger(state.ledger, planned_ledger(run.experiment.plan, train, num_steps=state.step))
     if state.best is None:  # the last step is evaluated, but training.on_failed_save may be continue
-        raise CheckpointError(
-            f"{run.output}: no model was kept; free some space, and --resume scores the last one"
-        )
+        raise CheckpointError(f"{run.output}: no model was kept; free some space, and --resume scores the last one")
     return Result(
         output=run.output,
         best=run.output / "best",

@@ -99,8 +99,6 @@ def sum_flags(
     Returns:
         ``[F]``, the sums; and the parameters that some process has a gradient for.
     """
-    if accelerator.num_processes == 1:
-        return flags, [p for p in parameters if p.grad is not None]
     has_gradient = torch.tensor([float(p.grad is not None) for p in parameters], device=flags.device)
     sums = sum_over_processes(torch.cat([flags, has_gradient]), accelerator)
     used = [p for p, count in zip(parameters, sums[len(flags) :].tolist(), strict=True) if count > 0]

@@ -103,7 +103,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> State:
         check_identity(run.identity, content["identity"])
         state = state_from_json(content["state"])
         stored_max_tokens = content["config"]["training"]["max_tokens"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"the checkpoint's state is malformed: {type(error).__name__} {error}") from error
     train = run.experiment.of_split("train")
     check_ledger(state.ledger, planned_ledger(run.experiment.plan, train, num_steps=state.step))

@@ -55,7 +55,7 @@ def state_from_json(content: Mapping[str, Any]) -> State:
     """Read what `State.to_json` gave.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it is something else.
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: it is something else.
     """
     ledger, window, best = content["ledger"], content["window"], content["best"]
     return State(

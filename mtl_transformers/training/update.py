@@ -193,6 +193,8 @@ class Updater:
             num_failed=int(error is not None),
             request=request,
         )
+        if self._accelerator.num_processes == 1:
+            return own, [parameter for parameter in self._parameters if parameter.grad is not None]
         summed, used = sum_flags(self._parameters, own.to_tensor(self._device), self._accelerator)
         return flags_of(summed, num_tasks=len(self._tasks)), used
 

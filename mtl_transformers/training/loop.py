@@ -178,8 +178,16 @@ def run(
         state = without_lost_best(parts, restore(parts, checkpoint))
     del checkpoint  # its tensors were copied
     plan = overview(experiment)
-    is_resumed, step = bool(resume), state.step
-    from_main_process(lambda: open_run(output, config, plan, resume=is_resumed, step=step), accelerator)
+    opened = partial(
+        open_run,
+        output,
+        config,
+        plan,
+        resume=bool(resume),
+        step=state.step,
+        is_evaluated=state.evaluated == state.step,
+    )
+    from_main_process(opened, accelerator)
     seeded = [accelerator.device] if accelerator.device.type == "cuda" else []
     with ExitStack() as stack:
         stack.enter_context(open_trackers(accelerator, config))

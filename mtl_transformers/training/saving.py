@@ -19,7 +19,7 @@ from mtl_transformers.errors import CheckpointError, MTLError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import Card, CardDataset, CardScore, CardTask, render_card
-from mtl_transformers.storage.files import append_line, replace_file, write_file
+from mtl_transformers.storage.files import append_line, disk_errors, replace_file, write_file
 from mtl_transformers.storage.swap import start_swap, swap, sync, tidy_swap
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment
@@ -62,7 +62,9 @@ def check_output(output: Path, *, overwrite: bool, resume: bool, reads: Iterable
             raise CheckpointError(f"{name} lies in {output}, which --overwrite would remove; choose another output")
 
 
-def open_run(output: Path, config: Config, plan: Mapping[str, Any], *, resume: bool, step: int) -> None:
+def open_run(
+    output: Path, config: Config, plan: Mapping[str, Any], *, resume: bool, step: int, is_evaluated: bool
+) -> None:
     """Make the run directory, or go on with the one that is there.
 
     Args:
@@ -71,12 +73,15 @@ def open_run(output: Path, config: Config, plan: Mapping[str, Any], *, resume: b
         plan: the table, likewise.
         resume: go on where there is a run.
         step: that was reached before.
+        is_evaluated: the model was scored after that step; else it will be, where that is due.
 
     Raises:
         FileError: it cannot be written.
     """
     if resume and (output / PLAN).is_file():
-        _continue_run(output, config, plan, step=step)
+        _describe_run(output, config, plan)
+        _tidy_models(output)
+        _cut_log(output, step=step, is_evaluated=is_evaluated)
     else:
         _start_run(output, config, plan)
 
@@ -91,17 +96,19 @@ def _start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
     swap(new, place)
 
 
-def _continue_run(output: Path, config: Config, plan: Mapping[str, Any], *, step: int) -> None:
-    """Make a run directory of before that of a run which goes on after a step: what came later is cut from its log.
-
-    Models of a later step stay: they are those that will be written again.
-    """
+def _tidy_models(output: Path) -> None:
+    """Finish interrupted replacements. Models of a later step stay: they are those that will be written again."""
     for name in ("best", "last"):
         tidy_swap(output.resolve() / name, marker=directory.TASKS)
-    _describe_run(output, config, plan)
+
+
+def _cut_log(output: Path, *, step: int, is_evaluated: bool) -> None:
+    """Cut from the log what came after a step, and lines that were cut short."""
     path = output / METRICS
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    replace_file(path, b"".join(line + b"\n" for line in lines if _is_until(line, step)))
+    with disk_errors(path):
+        lines = path.read_bytes().splitlines() if path.exists() else []
+    kept = [line for line in lines if _is_until(line, step=step, is_evaluated=is_evaluated)]
+    replace_file(path, b"".join(line + b"\n" for line in kept))
 
 
 def _describe_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
@@ -109,10 +116,12 @@ def _describe_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None
     replace_file(output / PLAN, f"{json.dumps(plan, indent=2, ensure_ascii=False)}\n".encode())
 
 
-def _is_until(line: bytes, step: int) -> bool:
-    """Tell whether a line of the log belongs to the steps so far; one that was cut short does not."""
+def _is_until(line: bytes, *, step: int, is_evaluated: bool) -> bool:
+    """Tell whether a line of the log belongs to what was done."""
     try:
-        return int(json.loads(line)["step"]) <= step
+        entry = json.loads(line)
+        number, is_score = int(entry["step"]), "eval/mean" in entry
+        return number < step or (number == step and (is_evaluated or not is_score))
     except (ValueError, KeyError, TypeError):
         return False
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from resumed import kept_bytes, killed_run, log_of
 
 from mtl_transformers import CheckpointError, train
 from mtl_transformers.config import Config
+from mtl_transformers.training.checkpoint import read_checkpoint, write_checkpoint
 from mtl_transformers.training.loop import Planned, run
 from mtl_transformers.training.resume import differences
 
@@ -210,6 +212,18 @@ def test_a_line_of_the_log_that_was_cut_short_goes(place, tiny_bert, undisturbed
     config = config_of(place, tiny_bert)
     with (Path(config.output) / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "train/int')
+    train(config, resume=True)
+    assert log_of(place / "run") == log_of(undisturbed)
+
+
+def test_an_evaluation_that_a_checkpoint_does_not_know_is_logged_once(place, tiny_bert, undisturbed):
+    config = config_of(place, tiny_bert)
+    with (Path(config.output) / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "eval/mean": 1.0}\n')  # as if it had been scored after it was saved
+    state = Path(config.output) / "checkpoints" / "step-000006"
+    stored = read_checkpoint(state)
+    content = {**stored.state, "state": {**stored.state["state"], "evaluated": 3}}
+    write_checkpoint(state, replace(stored, state=content))
     train(config, resume=True)
     assert log_of(place / "run") == log_of(undisturbed)
 

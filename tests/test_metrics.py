@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -307,19 +306,6 @@ class Toy(evaluate.Metric):
     def _compute(self, predictions, references):
         return {result}
 """
-
-
-@pytest.fixture(scope="module")
-def evaluate_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Folders that go away for what `evaluate` copies and imports."""
-    import evaluate
-
-    folder = tmp_path_factory.mktemp("evaluate")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate.config, "HF_MODULES_CACHE", str(folder / "modules"))
-        patch.setattr(evaluate.config, "HF_METRICS_CACHE", str(folder / "metrics"))
-        patch.setattr(sys, "path", list(sys.path))
-        yield
 
 
 @pytest.fixture

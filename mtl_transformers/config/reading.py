@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,6 +29,8 @@ def load_config(source: str | Path | Mapping[str, object], overrides: Mapping[st
     raw = copied(source if isinstance(source, Mapping) else _read(Path(source)))
     problems = [line for path, value in (overrides or {}).items() for line in apply_override(raw, path, value)]
     config = None
+    if halves := list(_half_characters(raw)):
+        raise ConfigError("\n".join([f"{where}: text that no file can hold", *halves]))
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -38,6 +40,27 @@ def load_config(source: str | Path | Mapping[str, object], overrides: Mapping[st
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError("\n".join([f"{where}: {count}", *(f"  {line}" for line in problems)]))
     return config
+
+
+def _half_characters(value: object, path: tuple[str, ...] = ()) -> Iterator[str]:
+    r"""Yield texts with half of a character, which an escape such as ``"\ud800"`` makes."""
+    if isinstance(value, str) and not _is_whole(value):
+        yield f"  {ascii('.'.join(path))[1:-1]}: {value!a} has half of a character; write the character itself"
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _half_characters(key, path)
+            yield from _half_characters(inner, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _half_characters(inner, (*path, str(number)))
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(path: Path) -> Raw:

@@ -6,11 +6,14 @@ says of itself was checked by the section; here a broken value is passed over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from mtl_transformers.config.tasks import TaskConfig, first_metric, is_legal, legal_metrics, readable_task
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN, averageable, metric
+
+_SECRET = re.compile(r"\bhf_[A-Za-z0-9]{20,}|://[^/\s:@]+:[^/\s@]+@")  # a token of the hub; a password in an address
 
 
 def reference_problems(raw: Mapping[str, object]) -> list[str]:
@@ -24,13 +27,28 @@ def reference_problems(raw: Mapping[str, object]) -> list[str]:
             *_dataset_problems(datasets, {name: _mapping(entries, name).get("data") for name in entries}),
             *_weight_problems(datasets, _mapping(_mapping(raw, "mixing"), "weights")),
         ]
-    problems += _start_problems(raw)
+    problems += [*_start_problems(raw), *_secret_problems(raw)]
     return problems + list(_best_problems(_mapping(raw, "best"), tasks, unread=entries.keys() - tasks.keys()))
 
 
 def _mapping(values: Mapping[str, object], key: str) -> Mapping[str, object]:
     value = values.get(key)
     return {str(name): entry for name, entry in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _secret_problems(value: object, place: str = "") -> Iterator[str]:
+    """Secrets: the config is saved beside the results and shown, so none may stand in it; the message hides it."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _secret_problems(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _secret_problems(inner, place)
+    elif isinstance(value, str) and _SECRET.search(value):
+        yield (
+            f"{place}: holds a token or a password, and the config is saved with the results. Remove it: "
+            "`hf auth login` or HF_TOKEN gives the hub's, and a file behind a password is fetched beforehand"
+        )
 
 
 def _start_problems(raw: Mapping[str, object]) -> Iterator[str]:

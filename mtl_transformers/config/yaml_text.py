@@ -56,7 +56,7 @@ class _StrictLoader(yaml.SafeLoader):
             raise _error(f"the tag {_written(node.tag)} is refused; {_PLAIN}", node)
         try:
             return super().construct_object(node, deep=deep)
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
             given = str(node.value)[:40]
             raise _error(f"{given!r} is no {_written(node.tag)}; quote it if it is text", node) from error
 

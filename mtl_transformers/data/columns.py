@@ -25,13 +25,13 @@ def require_columns(table: datasets.Dataset, columns: Sequence[str], *, where: s
         if column not in names:
             raise DataError(
                 f"{where} has the columns {', '.join(names)} "
-                f"and no {column!r}{nearest(column, names)}{_delimiter_hint(names)}"
+                f"and no {column!r}{nearest(column, names)}{delimiter_hint(names)}"
             )
 
 
-def _delimiter_hint(names: Sequence[str]) -> str:
+def delimiter_hint(names: Sequence[str]) -> str:
     """Return what to set where a whole header was read as one column."""
-    found = [mark for mark in (";", "\t", "|") if mark in names[0]]
+    found = [mark for mark in (";", "\t", "|") if any(mark in name for name in names)]
     return f"; if the cells are cut at {found[0]!r}, set options: {{delimiter: {found[0]!r}}}" if found else ""
 
 

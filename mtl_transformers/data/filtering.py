@@ -21,11 +21,11 @@ from mtl_transformers.errors import DataError
 
 def drop_empty(
     table: datasets.Dataset, *, dataset: str, split: str, text: Sequence[str]
-) -> tuple[datasets.Dataset, int]:
+) -> tuple[datasets.Dataset, npt.NDArray[np.int64]]:
     """Drop the rows whose text is empty in any of the text columns.
 
     Returns:
-        The other rows in their order, and how many were dropped.
+        The other rows in their order, and ``[n]`` their numbers in the table.
 
     Raises:
         DataError: a text column that is missing or holds no text, or no row left.
@@ -33,12 +33,12 @@ def drop_empty(
     empty = np.zeros(len(table), dtype=bool)
     for column in text:
         empty |= _empty_rows(table, column, dataset=dataset, split=split)
-    dropped = int(empty.sum())
-    if dropped and dropped == len(table):
+    kept = np.flatnonzero(~empty)
+    if len(table) and not len(kept):
         raise DataError(
             f"dataset {dataset!r}, split {split!r}: every text of {', '.join(text)} is empty; check data.{dataset}.text"
         )
-    return (table.select(np.flatnonzero(~empty)), dropped) if dropped else (table, 0)
+    return table if len(kept) == len(table) else table.select(kept), kept
 
 
 def check_texts(table: datasets.Dataset, places: Places, *, dataset: str, split: str, text: Sequence[str]) -> None:
@@ -77,14 +77,23 @@ def _check_words(table: datasets.Dataset, column: str, places: Places, *, where:
 
 def _empty_rows(table: datasets.Dataset, column: str, *, dataset: str, split: str) -> npt.NDArray[np.bool_]:
     """``[N]`` where a text column is empty."""
-    require_columns(table, [column], where=f"dataset {dataset!r}, split {split!r}")
+    require_columns(table, [column], where=f"data.{dataset}.text: dataset {dataset!r}, split {split!r}")
+    check_type(table, column, dataset=dataset, split=split)
+    return np.concatenate([~_has_text(texts) for texts in _chunks(table, column)] or [np.zeros(0, dtype=bool)])
+
+
+def check_type(table: datasets.Dataset, column: str, *, dataset: str, split: str) -> None:
+    """Refuse a text column that holds no text.
+
+    Raises:
+        DataError: with its type.
+    """
     stored = table.data.schema.field(column).type
     if not (_is_text(stored) or _is_words(stored) or pa.types.is_null(stored)):
         raise DataError(
             f"dataset {dataset!r}, split {split!r}, column {column!r} holds {stored}; "
             f"data.{dataset}.text needs text or lists of words"
         )
-    return np.concatenate([~_has_text(texts) for texts in _chunks(table, column)] or [np.zeros(0, dtype=bool)])
 
 
 def _has_text(texts: pa.Array) -> npt.NDArray[np.bool_]:

@@ -7,12 +7,14 @@ syntactic words only. Does not resolve paths and decides nothing about splits.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import importlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import datasets
 import pandas as pd  # type: ignore[import-untyped]  # datasets brings pandas, and nobody its stubs
@@ -21,6 +23,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 from datasets.packaged_modules.csv.csv import CsvConfig
 
+from mtl_transformers.data.columns import delimiter_hint
+from mtl_transformers.data.lines import shown
 from mtl_transformers.errors import ConfigError, DataError, nearest
 
 CONLLU_COLUMNS = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
@@ -37,6 +41,13 @@ _NOT_OPTIONS = {
     "description",
 }  # other keys of the section say these
 _NOT_IN_YAML = {"features", "converters", "fragment_scan_options"}  # objects and functions
+_PLAIN: Mapping[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a number",
+    NoneType: "null",
+}
 _CSV_TYPES = {"decimal", "thousands", "true_values", "false_values", "date_format", "float_precision"}
 
 
@@ -104,6 +115,50 @@ def check_options(
                 f"data.{dataset}.options.{name}: {path} has the options {', '.join(sorted(fields))} "
                 f"and not this one{nearest(name, fields)}"
             )
+    _check_option_types(config, options, dataset=dataset)
+
+
+def _check_option_types(config: type[datasets.BuilderConfig], options: Mapping[str, object], *, dataset: str) -> None:
+    hints = get_type_hints(config)
+    for name, value in options.items():
+        if not _fits(value, hints[name]):
+            raise ConfigError(
+                f"data.{dataset}.options.{name}: expected {' or '.join(_written(hints[name]))}; got {value!r}"
+            )
+    encoding = options.get("encoding")
+    if isinstance(encoding, str):
+        try:
+            codecs.lookup(encoding)
+        except LookupError as error:
+            raise ConfigError(
+                f"data.{dataset}.options.encoding: unknown encoding {encoding!r}; expected one as utf-8 or latin-1"
+            ) from error
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Tell whether a value of YAML has a type; what YAML cannot write is left to the builder."""
+    match get_origin(hint):
+        case origin if origin in (Union, UnionType):
+            return any(_fits(value, part) for part in get_args(hint))
+        case origin if origin is Literal:
+            return value in get_args(hint)
+        case origin if origin is list:
+            return isinstance(value, list) and all(_fits(item, part) for part in get_args(hint) for item in value)
+        case _:
+            return isinstance(value, hint) and (hint is bool or not isinstance(value, bool)) if hint in _PLAIN else True
+
+
+def _written(hint: Any) -> list[str]:
+    """Return the types of a hint in words."""
+    match get_origin(hint):
+        case origin if origin in (Union, UnionType):
+            return [words for part in get_args(hint) for words in _written(part)]
+        case origin if origin is Literal:
+            return list(map(repr, get_args(hint)))
+        case origin if origin is list:
+            return [f"a list of {' or '.join(_written(part))}" for part in get_args(hint)] or ["a list"]
+        case _:
+            return [_PLAIN.get(hint, str(hint))]
 
 
 def csv_as_text(
@@ -119,23 +174,40 @@ def csv_as_text(
     """
     if _CSV_TYPES & options.keys():
         return dict(options)
-    headers = {file: csv_columns(file, options) for paths in files.values() for file in paths}
+    headers = {shown(file): csv_columns(file, options, dataset=dataset) for paths in files.values() for file in paths}
     (first, columns), *others = headers.items()
     for file, names in others:
         if set(names) != set(columns):
             raise DataError(
                 f"dataset {dataset!r}: {file} has the columns {', '.join(names)}, but {first} has "
-                f"{', '.join(columns)}. All files of a dataset need the same columns"
+                f"{', '.join(columns)}. All files of a dataset need the same columns{delimiter_hint(names + columns)}"
             )
     features = datasets.Features({name: datasets.Value("string") for name in columns})
     unnamed = options.get("header", "infer") is None and not options.keys() & {"names", "column_names"}
     return {**options, "features": features, **({"column_names": columns} if unnamed else {})}
 
 
-def csv_columns(file: str, options: Mapping[str, object]) -> list[str]:
-    """Return the column names of one CSV file, read as the builder reads it."""
-    reading = CsvConfig(**options).pd_read_csv_kwargs
-    return [str(name) for name in pd.read_csv(file, **{**reading, "nrows": 0, "chunksize": None}).columns]
+def csv_columns(file: str, options: Mapping[str, object], *, dataset: str) -> list[str]:
+    """Return the column names of one CSV file, read as the builder reads it.
+
+    Raises:
+        DataError: a name that stands twice, or rows of more cells than there are names: the builder would rename the
+            one and move the cells of the others.
+    """
+    reading = {**CsvConfig(**options).pd_read_csv_kwargs, "chunksize": None}
+    if reading.get("header", "infer") == "infer" and reading.get("names") is None:
+        first = pd.read_csv(file, **{**reading, "header": None, "nrows": 1, "dtype": str})
+        names = [str(name) for name in first.to_numpy().ravel().tolist()]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            where = f"dataset {dataset!r}, {shown(file)}, line 1"
+            raise DataError(f"{where}: column {repeated[0]!r} stands twice. Name every column once")
+    found = pd.read_csv(file, **{**reading, "nrows": 1})
+    if not isinstance(found.index, pd.RangeIndex) and reading.get("index_col") is None:
+        raise DataError(
+            f"dataset {dataset!r}, {shown(file)}: the rows have more cells than the {len(found.columns)} columns "
+            f"({', '.join(map(str, found.columns))}). Name every column, in the header or in options.column_names"
+        )
+    return [str(name) for name in found.columns]
 
 
 def typed_by_all_rows(tables: Mapping[str, datasets.Dataset]) -> dict[str, datasets.Dataset]:
@@ -179,25 +251,6 @@ def _blocks(files: Iterable[str]) -> Iterator[bytes]:
 def _without_timestamps(schema: pa.Schema) -> pa.Schema:
     """Pyarrow guesses timestamps from text; a later block of the column may be any text."""
     return pa.schema([entry.with_type(pa.string()) if pa.types.is_timestamp(entry.type) else entry for entry in schema])
-
-
-def json_fault(file: str) -> str | None:
-    """Return where and why a JSON (lines) file is no JSON, or ``None``."""
-    with open(file, encoding="utf-8-sig", errors="replace") as stream:
-        if stream.read(1) == "[":
-            stream.seek(0)
-            return _json_error(stream.read(), first_line=1)
-        stream.seek(0)
-        faults = (_json_error(line, first_line=number) for number, line in enumerate(stream, 1) if line.strip())
-        return next((fault for fault in faults if fault), None)
-
-
-def _json_error(text: str, *, first_line: int) -> str | None:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return f"line {first_line + error.lineno - 1}: {error.msg}: {text[error.pos :][:40].strip()!r}"
-    return None
 
 
 def syntactic_words(table: datasets.Dataset) -> datasets.Dataset:

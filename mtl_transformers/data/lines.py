@@ -17,6 +17,12 @@ _READING = {"encoding": "utf-8", "encoding_errors": "strict"}
 _CONLL = ("conll", "conllu")
 
 
+def shown(file: str) -> str:
+    """Return a file's path as a user in the working directory would write it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
 def is_plain_file(file: str) -> bool:
     """Return whether a file is on this machine and not packed."""
     return Path(file).is_file() and not file.endswith(_PACKED)
@@ -47,11 +53,12 @@ def line_of_row(file: str, row: int, path: str, options: Mapping[str, object]) -
 
 def _line_of_object(file: str, row: int, encoding: str) -> int | None:
     with open(file, encoding=encoding, errors="replace") as stream:
-        written = (number for number, line in enumerate(stream, 1) if line.strip().lstrip("\ufeff"))
-        if stream.read(1) == "[":
+        if stream.read(64).lstrip("\ufeff \t\r\n").startswith("["):
             return None
         stream.seek(0)
-        return next(islice(written, row, None), None)
+        lines = [line for line in enumerate(stream, 1) if line[1].strip().lstrip("\ufeff")][: row + 1]
+    one_each = all(line.strip().lstrip("\ufeff").startswith("{") and line.rstrip().endswith("}") for _, line in lines)
+    return lines[row][0] if one_each and row < len(lines) else None
 
 
 def conll_lines(file: str, options: Mapping[str, object]) -> Iterator[tuple[int, str, bool]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import glob
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,8 +21,18 @@ import pyarrow as pa
 from datasets.arrow_writer import SchemaInferenceError
 
 from mtl_transformers.data import formats
+from mtl_transformers.data.faults import (
+    Types,
+    csv_reason,
+    json_fault,
+    not_decoded,
+    null_row,
+    short_csv_row,
+    undecodable_line,
+)
 from mtl_transformers.data.formats import FORMATS
-from mtl_transformers.data.lines import check_conll_cells, is_plain_file
+from mtl_transformers.data.lines import check_conll_cells, is_plain_file, shown
+from mtl_transformers.data.resolving import resolved_files
 from mtl_transformers.data.spec import SPLITS, Source
 from mtl_transformers.errors import ConfigError, DataError, nearest
 
@@ -83,17 +92,6 @@ def _load_files(source: Source) -> dict[str, datasets.Dataset]:
     return tables
 
 
-def resolved_files(source: Source) -> dict[str, list[str]]:
-    """Return the files of a format, by the source's splits; of other sources none.
-
-    Raises:
-        ConfigError, DataError: no files, or files that are not there or empty.
-    """
-    if source.path not in FORMATS:
-        return {}
-    return {split: _resolve(source.name, split, paths) for split, paths in _files_by_split(source).items()}
-
-
 def num_rows_of(source: Source, file: str) -> int:
     """Count the rows of one file of a source, by reading it.
 
@@ -109,16 +107,20 @@ def num_rows_of(source: Source, file: str) -> int:
 
 
 def _check_cells(source: Source, files: Mapping[str, Sequence[str]], options: Mapping[str, object]) -> None:
-    """Refuse lines of CoNLL that the builder would pad or cut."""
-    if FORMATS[source.path].builder != "conll":
+    """Refuse lines of CoNLL that the builder would pad or cut, and rows of JSON that it does not survive."""
+    if source.path not in ("conll", "conllu", "json"):
         return
     for split, paths in files.items():
         for file in filter(is_plain_file, paths):
             where = f"dataset {source.name!r}, split {split!r}, {shown(file)}"
+            if source.path == "json":
+                if "field" not in options and (fault := null_row(file)):
+                    raise DataError(f"{where}, {fault}")
+                continue
             try:
                 check_conll_cells(file, options, where=where)
             except UnicodeDecodeError as error:
-                raise DataError(f"{where}: {_reason(error)}") from error
+                raise DataError(f"{where}, {undecodable_line(file, error.encoding) or _reason(error)}") from error
 
 
 def _build_files(
@@ -127,6 +129,7 @@ def _build_files(
     if source.path == "csv":
         typed = formats.csv_as_text(files, options, dataset=source.name)
         tables = _build(source, files, typed)
+        _check_short_rows(source, files, tables, options)
         return formats.typed_by_all_rows(tables) if "features" in typed else tables
     try:
         return _build(source, files, options)
@@ -135,6 +138,20 @@ def _build_files(
             raise
         features = formats.json_features(file for paths in files.values() for file in paths)
         return _build(source, files, {**options, "features": features})
+
+
+def _check_short_rows(
+    source: Source,
+    files: Mapping[str, Sequence[str]],
+    tables: Mapping[str, datasets.Dataset],
+    options: Mapping[str, object],
+) -> None:
+    """Refuse CSV rows of too few cells, which the builder fills up with nulls; the last column tells."""
+    for split, table in tables.items():
+        if table.data.column(table.column_names[-1]).null_count:
+            for file in filter(is_plain_file, files[split]):
+                if fault := short_csv_row(file, options):
+                    raise DataError(f"dataset {source.name!r}, split {split!r}, {shown(file)}, {fault}")
 
 
 def _build(
@@ -155,50 +172,6 @@ def _tables(source: Source, builder: datasets.DatasetBuilder) -> dict[str, datas
     return {split: builder.as_dataset(split=split) for split in builder.info.splits}
 
 
-def _files_by_split(source: Source) -> Mapping[str, str | Sequence[str]]:
-    if not source.files:
-        raise ConfigError(
-            f"data.{source.name}.files: path {source.path} needs files, as {{train: train.{source.path}}}"
-        )
-    return source.files if isinstance(source.files, Mapping) else {"train": source.files}
-
-
-def _resolve(dataset: str, split: str, paths: str | Sequence[str]) -> list[str]:
-    """Return the files that some paths and globs name, in order; at least one for each."""
-    return [
-        file
-        for path in ([paths] if isinstance(paths, str) else paths)
-        for file in ([path] if "://" in path else _resolve_one(dataset, split, path))
-    ]
-
-
-def _resolve_one(dataset: str, split: str, path: str) -> list[str]:
-    where = f"dataset {dataset!r}, split {split!r}"
-    if Path(path).is_dir():
-        raise DataError(f"{where}: {path} is a directory; name its files, as {path.rstrip('/')}/*")
-    found = [path] if Path(path).is_file() else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
-    if not found:
-        what = "no file matches" if glob.has_magic(path) else "there is no file"
-        raise DataError(f"{where}: {what} {path} (working directory: {os.getcwd()}){_neighbour(Path(path))}")
-    for file in found:
-        if not Path(file).stat().st_size:
-            raise DataError(f"{where}: file {file} is empty; put rows into it or leave it out of data.{dataset}.files")
-    return [os.path.abspath(file) for file in found]
-
-
-def _neighbour(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f"; there is no folder {folder}" if not glob.has_magic(str(folder)) else ""
-    return nearest(path.name, sorted(entry.name for entry in folder.iterdir()))
-
-
-def shown(file: str) -> str:
-    """Return a file's path as a user in the working directory would write it."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
 def _escape(path: str) -> str:
     """Shield a file's name from being read as a pattern by `datasets`."""
     return path if "://" in path else glob.escape(path)
@@ -208,15 +181,23 @@ def _describe_fault(
     source: Source, files: Mapping[str, list[str]], options: Mapping[str, object], error: BaseException
 ) -> str:
     """Say which file cannot be read and why, by reading each alone."""
+    seen: Types = {}
     for split, paths in files.items():
         for file in paths:
-            fault = (source.path == "json" and formats.json_fault(file)) or _read_fault(source, file, options)
+            fault = _json_fault(source, file, seen, options) or _read_fault(source, file, options)
             if fault:
-                return f"dataset {source.name!r}, split {split!r}, file {file}: {fault}"
+                return f"dataset {source.name!r}, split {split!r}, {shown(file)}{fault}"
     return (
         f"dataset {source.name!r}: its files can be read one by one but not as one table: {_reason(error)}. "
         "All files need the same columns and types"
     )
+
+
+def _json_fault(source: Source, file: str, seen: Types, options: Mapping[str, object]) -> str | None:
+    if source.path != "json" or "field" in options or not is_plain_file(file):
+        return None
+    fault = json_fault(file, seen, name=shown(file), encoding=str(options.get("encoding") or "utf-8"))
+    return fault and (f", {fault}" if fault.startswith(("line", "row")) else f": {fault}")
 
 
 def _read_fault(source: Source, file: str, options: Mapping[str, object]) -> str | None:
@@ -224,18 +205,26 @@ def _read_fault(source: Source, file: str, options: Mapping[str, object]) -> str
         try:
             _build_files(replace(source, cache_dir=folder), {"train": [file]}, options)
         except (*_FAULTS, DataError) as error:
-            return _reason(error)
+            reason = _reason(error)
+            cause = error.__cause__ or error
+            if isinstance(cause, UnicodeDecodeError) and is_plain_file(file):
+                reason = undecodable_line(file, cause.encoding) or reason
+            if reason.startswith("line "):
+                return f", {reason}"
+            if reason.startswith(("there are no rows", "byte ")):
+                return f": {reason}"
+            return f": {reason}. Write the file again, or set data.{source.name}.path to its format"
     return None
 
 
 def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error
-    if isinstance(cause, SchemaInferenceError):
-        return "there are no rows"
     text = " ".join(str(cause).split()).rstrip(".")
+    if isinstance(cause, SchemaInferenceError) or "BatchSize must be greater than 0" in text:
+        return "there are no rows. Put rows into it or leave it out of files"
     if isinstance(cause, UnicodeDecodeError):
-        return f"{text}. If it has another encoding, set options.encoding"
-    return text or type(cause).__name__
+        return not_decoded(cause)
+    return csv_reason(text) or type(cause).__name__
 
 
 def is_hub_dataset(path: str) -> bool:
@@ -254,7 +243,9 @@ def _load_saved(source: Source) -> dict[str, datasets.Dataset]:
     try:
         loaded = datasets.load_from_disk(source.path)
     except _FAULTS as error:
-        raise DataError(f"dataset {source.name!r}: {source.path} cannot be read: {_reason(error)}") from error
+        raise DataError(
+            f"dataset {source.name!r}: {source.path} cannot be read: {_reason(error)}. Write it again with save_to_disk"
+        ) from error
     return dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
 
 
@@ -271,7 +262,7 @@ def _load_named(source: Source) -> dict[str, datasets.Dataset]:
             probe = _named_builder(source, {})
             formats.check_options(type(probe.config), source.options, dataset=source.name, path=source.path)
         return _tables(source, _named_builder(source, source.options))
-    except _FAULTS as error:
+    except (*_FAULTS, RuntimeError) as error:  # a RuntimeError says that loading scripts are never run
         raise DataError(_describe_path(source, error)) from error
 
 
@@ -327,4 +318,4 @@ def _as_our_splits(source: Source, tables: Mapping[str, datasets.Dataset]) -> di
 
 
 def _no_rows(dataset: str, split: str) -> str:
-    return f"dataset {dataset!r}, split {split!r}: there are no rows"
+    return f"dataset {dataset!r}, split {split!r}: there are no rows. Put rows into it, or leave it out"

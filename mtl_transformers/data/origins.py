@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from mtl_transformers.data.columns import NUMBER
 from mtl_transformers.data.formats import fixed_options
-from mtl_transformers.data.lines import line_of_row
-from mtl_transformers.data.loading import num_rows_of, resolved_files, shown
+from mtl_transformers.data.lines import line_of_row, shown
+from mtl_transformers.data.loading import num_rows_of
+from mtl_transformers.data.resolving import resolved_files
 from mtl_transformers.data.spec import Source
 from mtl_transformers.errors import DataError
 
@@ -110,5 +111,7 @@ def numbered(tables: Mapping[str, datasets.Dataset]) -> dict[str, datasets.Datas
 
 def without_numbers(table: datasets.Dataset, origin: Origin) -> tuple[datasets.Dataset, Places]:
     """Return a numbered table without its numbers, and the places that they stand for."""
-    column = table.select_columns([NUMBER]).with_format("arrow")[:].column(0)
-    return table.remove_columns(NUMBER), Places(origin, column.to_numpy())
+    numbers = table.data.column(NUMBER).to_numpy()
+    if table._indices is not None:  # of rows that are selected; `datasets` would gather them one by one
+        numbers = numbers[table._indices.column(0).to_numpy()]
+    return table.remove_columns(NUMBER), Places(origin, numbers)

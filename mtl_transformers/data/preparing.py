@@ -27,6 +27,7 @@ from mtl_transformers.data.loading import load_splits
 from mtl_transformers.data.origins import Places, numbered, origin_of, without_numbers
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit
 from mtl_transformers.data.splitting import limit_rows, shuffle_rows, split_by_column, split_by_hash
+from mtl_transformers.data.unicode import check_unicode
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features, Form, TextEncoder
@@ -169,11 +170,12 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
     """
     tables = load_splits(spec.source)
     origin = origin_of(spec.source, tables)
+    check_unicode(tables, origin)
     loaded = numbered(tables)
     splits = _split(spec, loaded, seed=seed)
     for split in spec.limit:
         if split not in splits:
-            raise DataError(f"data.{spec.name}.limit.{split}: the dataset has no {split} split")
+            raise DataError(f"data.{spec.name}.limit.{split}: the dataset has no {split} split; remove the limit")
     ready: dict[str, datasets.Dataset] = {}
     places: dict[str, Places] = {}
     dropped: dict[str, int] = {}
@@ -181,13 +183,14 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
         if spec.shuffle:
             table = shuffle_rows(table, dataset=spec.name, split=split, seed=seed)
         table = limit_rows(table, spec.limit.get(split))
-        if split not in loaded or table is not loaded[split]:
+        is_as_loaded = split in loaded and table is loaded[split]
+        table, places[split] = without_numbers(table, origin)
+        if not is_as_loaded:
             table = contiguous(table)
         if spec.drop_empty:
-            table, dropped[split] = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
-        if dropped.get(split):
-            table = contiguous(table)
-        table, places[split] = without_numbers(table, origin)
+            kept, rows = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
+            places[split], dropped[split] = places[split].select(rows), len(table) - len(kept)
+            table = contiguous(kept) if dropped[split] else table
         check_texts(table, places[split], dataset=spec.name, split=split, text=spec.text)
         ready[split] = table.with_format(None)
     return Tables(spec, ready, places, form=_form(spec, ready), num_dropped=dropped)
@@ -219,7 +222,7 @@ def _form_of(table: datasets.Dataset, spec: DatasetSpec) -> Form:
     if len(words) == 1:
         return "words" if words[0] else "text"
     if any(words):
-        raise DataError(f"data.{spec.name}.text: a pair needs two columns of text; {spec.text} hold words")
+        raise DataError(f"data.{spec.name}.text: a pair needs two columns of text; {', '.join(spec.text)} hold words")
     return "pair"
 
 
@@ -262,7 +265,7 @@ def fit_task(tables: Tables, kind: type[Task], *, name: str, options: Any, metri
     except DataError as error:
         row = next(numbers) - 1
         where = f"task {name!r}, dataset {tables.spec.name!r}, split 'train'"
-        if row < len(train):
+        if 0 <= row < len(train):
             places = tables.places["train"]
             where = f"{where}, {shown_row(train, row, places, columns=tables.spec.text, form=tables.form)}"
         raise DataError(f"{where}: {error}") from error

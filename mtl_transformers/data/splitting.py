@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_transformers.data.columns import column_batches, require_columns
+from mtl_transformers.data.filtering import check_type
 from mtl_transformers.data.spec import SPLITS
 from mtl_transformers.errors import ConfigError, DataError, nearest
 
@@ -46,7 +47,7 @@ def split_by_column(
         if split not in SPLITS:
             raise ConfigError(f"data.{dataset}.split.values.{value}: our splits are {', '.join(SPLITS)}, not {split!r}")
     (table,) = splits.values()
-    require_columns(table, [column], where=f"dataset {dataset!r}")
+    require_columns(table, [column], where=f"data.{dataset}.split.column: dataset {dataset!r}")
     ours = {**{split: split for split in SPLITS}, **values}
     written = np.concatenate([_as_text(batch.column(0)) for batch in column_batches(table, [column])])
     others = Counter(written[~np.isin(written, list(ours))])
@@ -90,7 +91,9 @@ def split_by_hash(
     """
     _check_ratios(splits, dataset=dataset, ratios=ratios)
     train = splits["train"]
-    require_columns(train, text, where=f"dataset {dataset!r}, split 'train'")
+    require_columns(train, text, where=f"data.{dataset}.text: dataset {dataset!r}, split 'train'")
+    for column in text:
+        check_type(train, column, dataset=dataset, split="train")
     places = np.fromiter(_places(train, text, seed=seed), dtype=np.float64, count=len(train))
     sides = {
         "validation": places < ratios.get("validation", 0.0),

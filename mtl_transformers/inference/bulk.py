@@ -123,7 +123,8 @@ def _check_files(source: Path, target: Path) -> None:
         if path.suffix.lower() not in FORMATS:
             raise DataError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
     if not source.is_file():
-        raise DataError(f"{source}: no such file")
+        what = "is a directory; name a file" if source.is_dir() else "no such file; name one that is there"
+        raise DataError(f"{source}: {what}")
     if target.is_dir():
         raise DataError(f"{target}: is a directory; name a file")
 

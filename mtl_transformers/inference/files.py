@@ -38,7 +38,7 @@ def read_rows(path: Path) -> Iterator[FileRow]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"cannot be read as UTF-8: {error}") from error
+        raise DataError(f"cannot be read as UTF-8: {error}. Save the file as UTF-8") from error
 
 
 def _read_csv(path: Path, *, delimiter: str) -> Iterator[FileRow]:
@@ -48,10 +48,15 @@ def _read_csv(path: Path, *, delimiter: str) -> Iterator[FileRow]:
         try:
             header = next(reader, [])
             if len(set(header)) < len(header):
-                raise DataError(f"two columns have the same name; the header is {', '.join(map(repr, header))}")
+                raise DataError(
+                    f"two columns have the same name; the header is {', '.join(map(repr, header))}. Name each once"
+                )
             for cells in filter(None, reader):
                 if len(cells) != len(header):
-                    raise DataError(f"line {reader.line_num}: {len(cells)} cells; the header has {len(header)}")
+                    raise DataError(
+                        f"line {reader.line_num}: {len(cells)} cells; the header has {len(header)}. Quote cells that "
+                        f"hold {delimiter!r}; an empty cell still has its delimiter"
+                    )
                 yield dict(zip(header, cells, strict=True))
         except csv.Error as error:
             raise DataError(f"line {reader.line_num}: malformed: {error}; a quote inside a cell is doubled") from error
@@ -68,7 +73,7 @@ def _json_row(line: str, number: int) -> FileRow:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"line {number}: no JSON: {error}") from error
+        raise DataError(f"line {number}: no JSON: {error}. Write one object on each line") from error
     if not isinstance(row, dict):
         raise DataError(f"line {number}: expected an object with the columns of a row")
     return row
@@ -80,7 +85,7 @@ def _read_parquet(path: Path) -> Iterator[FileRow]:
             for batch in file.iter_batches(batch_size=BATCH_ROWS):
                 yield from batch.to_pylist()
     except pa.ArrowException as error:
-        raise DataError(f"cannot be read as parquet: {error}") from error
+        raise DataError(f"cannot be read as parquet: {error}. Write the file again") from error
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[FileRow]]] = {

@@ -30,9 +30,17 @@ from mtl_transformers.inference.rows import GivenRow, check_rows, columns_of, la
 from mtl_transformers.inference.served import ServedTask as ServedTask
 from mtl_transformers.inference.served import read_entry
 from mtl_transformers.model import directory
+from mtl_transformers.model.card import public_name
 from mtl_transformers.model.encoder import load_encoder
 from mtl_transformers.model.network import Network
-from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, pad_id, text_backend, words_backend
+from mtl_transformers.model.tokenizer import (
+    Tokenizer,
+    check_vocabulary,
+    load_tokenizer,
+    pad_id,
+    text_backend,
+    words_backend,
+)
 from mtl_transformers.tasks.task import Logits, Prediction
 from mtl_transformers.text.encoding import Features, Form, Row, TextEncoder
 from mtl_transformers.text.inputs import encode, text_of
@@ -132,7 +140,7 @@ class MultiTaskModel:
         chosen = _stored_precision(stored, place) if precision is None else resolve_precision(precision, place)
         encoder = load_encoder(str(stored.path), attention=attention)
         entries = {
-            task: read_entry(task, entry, max_length=encoder.max_length)
+            task: read_entry(task, entry, max_length=encoder.max_length, hidden_size=encoder.hidden_size)
             for task, entry in stored.tasks["tasks"].items()
         }
         if not entries:
@@ -141,13 +149,15 @@ class MultiTaskModel:
         network.load_heads_state(stored.heads)
         network.to(place).eval()
         served = {task: of for task, (of, _) in entries.items()}
+        tokenizer = load_tokenizer(str(stored.path))
+        check_vocabulary(tokenizer, size=encoder.config.vocab_size, place=str(stored.path))
         return cls(
             network,
-            load_tokenizer(str(stored.path)),
+            tokenizer,
             served,
             precision=chosen,
             max_tokens=max_tokens,
-            encoder_name=stored.tasks.get("encoder"),
+            encoder_name=_stored_encoder(stored),
         )
 
     @property
@@ -159,7 +169,7 @@ class MultiTaskModel:
         """Return the content of ``tasks.json``."""
         return {
             "format_version": directory.FORMAT_VERSION,
-            "encoder": self.encoder_name,
+            "encoder": public_name(self.encoder_name),
             "precision": self.precision,
             "tasks": {name: served.to_json(self.network.head(name).spec) for name, served in self.tasks.items()},
         }
@@ -178,7 +188,7 @@ class MultiTaskModel:
 
         Raises:
             ConfigError: an unknown task, or a `top_k` below 1.
-            DataError: a named task's columns are missing, or a text is null or empty; names the row.
+            DataError: a named task's columns are missing, or a text is null or empty; names the row, from 1.
         """
         check_rows(rows)
         chosen = self._choose(rows, tasks)
@@ -246,7 +256,7 @@ class MultiTaskModel:
             try:
                 cells, form = read_row(row, given)
             except DataError as error:
-                raise DataError(f"row {first_row + number}, {listed(given.columns)}: {error}") from error
+                raise DataError(f"row {first_row + number + 1}, {listed(given.columns)}: {error}") from error
             found.setdefault(form, {})[number] = cells
         return found
 
@@ -349,6 +359,14 @@ def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     source = iter(items)
     while chunk := list(islice(source, size)):
         yield chunk
+
+
+def _stored_encoder(stored: directory.ModelDirectory) -> str | None:
+    """Return the name of the encoder that a model began with."""
+    name = stored.tasks.get("encoder")
+    if name is not None and not isinstance(name, str):
+        raise ModelError(f"{stored.path / directory.TASKS}: encoder {name!r} is no name")
+    return name
 
 
 def _stored_precision(stored: directory.ModelDirectory, device: torch.device) -> Precision:

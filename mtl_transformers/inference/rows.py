@@ -21,7 +21,7 @@ def check_rows(rows: Sequence[GivenRow]) -> None:
     if isinstance(rows, str | Mapping):
         raise DataError(f"rows are a list; got one {'text' if isinstance(rows, str) else 'row'}: put it into a list")
     texts = 0
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows, start=1):
         if not isinstance(row, str | Mapping):
             raise DataError(f"row {number} is a {type(row).__name__}; expected a text or a mapping of columns")
         texts += isinstance(row, str)

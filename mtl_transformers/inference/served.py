@@ -6,16 +6,18 @@ Owns reading an entry strictly: whatever is missing, unknown or does not fit is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from mtl_transformers.errors import ConfigError, ModelError
 from mtl_transformers.model.heads import Head, HeadSpec, head_spec_from_json
+from mtl_transformers.model.typed import check_fields
 from mtl_transformers.tasks.kinds import task_from_json
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.text.encoding import Form
 from mtl_transformers.text.inputs import Input
 
+_PER_OUTPUT = {"labels", "targets", "thresholds", "mean", "scale"}  # what a fitted task has for each of its outputs
 _OWN = ("dataset", "input", "head", "rows_seen")  # keys of an entry that are not the fitted task's
 
 
@@ -46,50 +48,59 @@ class ServedTask:
         }
 
 
-def read_entry(name: str, entry: Mapping[str, Any], *, max_length: int | None) -> tuple[ServedTask, Head]:
+def read_entry(
+    name: str, entry: Mapping[str, Any], *, max_length: int | None, hidden_size: int
+) -> tuple[ServedTask, Head]:
     """Rebuild a task and its head, without weights, from its entry.
 
     Args:
         name: the task's.
         entry: of ``tasks.json``.
         max_length: the most tokens that the encoder takes.
+        hidden_size: of the encoder.
 
     Raises:
         ModelError: a key is missing, unknown or malformed, or the parts do not fit each other.
     """
     try:
-        head = _read_head(name, entry["head"])
+        spec = _read_spec(name, entry["head"])
         served = ServedTask(
             task=task_from_json({key: value for key, value in entry.items() if key not in _OWN}),
             dataset=entry["dataset"],
             input=Input.from_json(entry["input"]),
             rows_seen=entry["rows_seen"],
         )
-        problem = _problem(name, served, head.spec, max_length=max_length)
+        for part in (served, served.task, served.task.options, served.input):
+            check_fields(part)
+        problem = _problem(name, served, spec, max_length=max_length, hidden_size=hidden_size)
+        head = None if problem is not None else Head(spec)  # which takes the memory that the spec asks for
     except KeyError as error:
         raise ModelError(f"tasks.json: task {name!r}: the key {error} is missing or its value unknown") from error
-    except (ConfigError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (ConfigError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise ModelError(f"tasks.json: task {name!r} is malformed: {error}") from error
-    if problem is not None:
+    if head is None:
         raise ModelError(f"tasks.json: task {name!r}: {problem}. Copy or fetch the directory again")
     return served, head
 
 
-def _read_head(name: str, values: Mapping[str, Any]) -> Head:
+def _read_spec(name: str, values: Mapping[str, Any]) -> HeadSpec:
     try:
-        spec = head_spec_from_json(values)
+        return head_spec_from_json(values)
     except ModelError as error:
         raise ModelError(f"tasks.json: task {name!r}: {error}") from error
-    return Head(spec)
 
 
-def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int | None) -> str | None:
+def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int | None, hidden_size: int) -> str | None:
     """Return what does not fit in an entry whose parts could be read."""
     task, given = served.task, served.input
     if task.name != name:
         return f"its entry is that of {task.name!r}"
     if task.num_outputs != head.out_features:
         return f"it has {task.num_outputs} outputs, its head has {head.out_features}"
+    if (mismatch := _mismatch(task)) is not None:
+        return mismatch
+    if head.in_features != hidden_size:
+        return f"its head reads {head.in_features} features, the encoder gives {hidden_size}"
     if task.vectors != head.vectors:
         return f"kind {task.kind} reads a {task.vectors}, its head reads a {head.vectors}"
     if given.form not in get_args(Form) or given.form not in task.forms:
@@ -98,6 +109,19 @@ def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int |
         return f"the form {given.form} does not read the columns {list(given.columns)}"
     if given.max_length < 1 or (max_length is not None and given.max_length > max_length):
         return f"max_length {given.max_length} does not lie between 1 and the encoder's {max_length}"
+    return None
+
+
+def _mismatch(task: Task) -> str | None:
+    """Return what does not fit within a fitted task."""
+    values = asdict(task)
+    for field in _PER_OUTPUT & values.keys():
+        if len(values[field]) != task.num_outputs:
+            return f"it has {task.num_outputs} outputs, and {len(values[field])} {field}"
+    if len(task.output_names) != len(task.label_counts or task.output_names):
+        return "two of its labels have the same name"
+    if min(values["counts"], default=0) < 0 or not any(values["counts"]) or values.get("num_rows", 1) < 1:
+        return "its counts are not those of training rows"
     return None
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from huggingface_hub import CardData, EvalResult
@@ -110,6 +110,17 @@ class Card:
 def is_hub_id(name: str) -> bool:
     """Return whether a name has the form ``owner/name``; that of a relative directory can look the same."""
     return _HUB_ID.fullmatch(name) is not None
+
+
+def public_name(name: str) -> str:
+    """Return what may be told of an encoder: a hub id or ``package:…`` as it is, of a path the last part only.
+
+    A path tells of the machine and of whose it is. What exists here is a path, even where it looks like a hub id.
+    """
+    named = is_hub_id(name) or _PACKAGE.fullmatch(name) is not None or not re.search(r"[/\\~]", name)
+    if named and not ("/" in name and Path(name).exists()):
+        return name
+    return PureWindowsPath(name).name or "local"  # which cuts at / and \
 
 
 def render_card(card: Card) -> str:

@@ -49,13 +49,15 @@ from mtl_transformers.model.verifying import (
     FILES,
     HEADS,
     METRICS,
-    TASKS as TASKS,
     TOKENIZER,
     WEIGHTS,
     WEIGHTS_INDEX,
     matches,
     verify,
     write_model_manifest,
+)
+from mtl_transformers.model.verifying import (
+    TASKS as TASKS,
 )
 from mtl_transformers.storage.files import disk_errors, fault_of, write_file
 from mtl_transformers.storage.manifest import facts_of, facts_of_file

@@ -27,6 +27,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging as transformers_logging
 
 from mtl_transformers.errors import ModelError, nearest
+from mtl_transformers.model.vetting import vet, vet_config
 
 Freeze = Literal["all", "embeddings"] | int | None
 
@@ -34,8 +35,20 @@ NAMES = "a hub id (org/name), a local directory, or package:<module>/<folder> of
 _HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 # families whose classification head has a dense layer of its own instead of the pooler
 _POOLER_UNUSED = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
-# what transformers raises for a file it cannot read, a family it does not know, a package it misses
-_LOADING_ERRORS = (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError)
+# what transformers raises for a file it cannot read, a family it does not know, a package it misses, a value that
+# is not what it should be
+LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+    TypeError,
+    SafetensorError,
+    StrictDataclassError,
+)
 
 
 class _LoadingInfo(TypedDict):
@@ -155,7 +168,10 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
     path = Path(place) if Path(place).is_dir() else None
     if path is not None and revision is not None:
         raise ModelError(f"encoder {name!r} is a directory and has no revisions: remove {revision!r}.")
+    if path is not None:
+        vet(path)
     config = _load_config(name, place, revision)
+    vet_config(config.to_dict(), place=f"encoder {name!r}: config.json")
     _check_is_encoder(name, config)
     _check_attention(name, config, attention)
     if path is not None and next(path.glob("*.safetensors"), None) is None:
@@ -176,7 +192,7 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
                 ignore_mismatched_sizes=True,  # reported in info, and refused below
                 output_loading_info=True,
             )
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         raise ModelError(
             f"encoder {name!r} cannot be loaded from .safetensors with attention {attention!r}: {error}"
         ) from error
@@ -194,12 +210,13 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
 def _load_config(name: str, place: str, revision: str | None) -> PretrainedConfig:
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(place, revision=revision, trust_remote_code=False)
-    except (*_LOADING_ERRORS, StrictDataclassError) as error:
+    except LOADING_ERRORS as error:
         where = "in that directory" if Path(place).is_dir() else "on the hub or in its local cache"
         raise ModelError(
             f"encoder {name!r}: no configuration {where} that transformers can read. Expected {NAMES}, of a "
             f"family that transformers knows (code from a repository is never run). ({error})"
         ) from error
+    config._attn_implementation = None  # a stranger's may name a kernel on the hub, which is code
     return config
 
 
@@ -229,7 +246,7 @@ def _check_attention(name: str, config: PretrainedConfig, attention: str) -> Non
     choices = ["auto", "eager", *sorted(key for key in known if has.get(key.split("_")[0], True))]
     if attention not in choices:
         raise ModelError(
-            f"encoder {name!r} ({config.model_type}) has no attention {attention!r}. "
+            f"encoder.attention: encoder {name!r} ({config.model_type}) has no attention {attention!r}. "
             f"Expected one of: {', '.join(choices)}{nearest(attention, choices)}"
         )
 
@@ -334,7 +351,7 @@ def _embeddings(model: PreTrainedModel) -> list[nn.Module]:
 
 def _lower_layers(encoder: Encoder, count: int) -> list[nn.Module]:
     family, total = encoder.config.model_type, encoder.config.num_hidden_layers
-    refusal = f"freeze: {count} cannot be honoured by {encoder.source!r} ({family}): "
+    refusal = f"encoder.freeze: {count} cannot be honoured by {encoder.source!r} ({family}): "
     if not 0 <= count <= total:
         raise ModelError(f"{refusal}it has {total} layers. Use a number from 0 to {total}.")
     for module in encoder.model.modules():

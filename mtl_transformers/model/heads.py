@@ -19,6 +19,7 @@ from transformers.activations import ACT2FN
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ModelError
+from mtl_transformers.model.typed import check_fields
 
 Vectors = Literal["sequence", "token"]
 Pooling = Literal["first", "mean"]
@@ -66,7 +67,7 @@ def head_spec_from_json(values: Mapping[str, object]) -> HeadSpec:
     """Rebuild a spec from `HeadSpec.to_json`.
 
     Raises:
-        ModelError: keys are missing or unknown.
+        ModelError: keys are missing or unknown, or a value is not of its type.
     """
     known = {field.name for field in fields(HeadSpec)}
     if set(values) != known:
@@ -75,7 +76,12 @@ def head_spec_from_json(values: Mapping[str, object]) -> HeadSpec:
             f"missing {sorted(known - set(values))}, unknown {sorted(set(values) - known)}. "
             "Was it written by another version, or edited by hand?"
         )
-    return HeadSpec(**values)  # type: ignore[arg-type]  # the values come from JSON
+    spec = HeadSpec(**values)  # type: ignore[arg-type]  # the values come from JSON
+    try:
+        check_fields(spec)
+    except TypeError as error:
+        raise ModelError(f"a head's description is malformed: {error}") from error
+    return spec
 
 
 class Head(nn.Module):

@@ -5,12 +5,14 @@ Encoding itself is ``text/encoding.py``.
 """
 
 import json
+from pathlib import Path
 
 import tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from mtl_transformers.errors import ModelError
-from mtl_transformers.model.encoder import resolve
+from mtl_transformers.model.encoder import LOADING_ERRORS, resolve
+from mtl_transformers.model.vetting import vet
 
 Tokenizer = PreTrainedTokenizerFast
 """What other packages call the tokenizer: this package is the door to transformers."""
@@ -26,9 +28,14 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     Raises:
         ModelError: there is none, it is not a fast one, it needs foreign code, or it has no padding token.
     """
+    place = resolve(name)
+    if Path(place).is_dir():
+        vet(Path(place))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(resolve(name), revision=revision, trust_remote_code=False)
-    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision, trust_remote_code=False)
+    except Exception as error:
+        if not isinstance(error, LOADING_ERRORS) and type(error) is not Exception:  # which is what tokenizers raises
+            raise
         raise ModelError(f"the tokenizer of {name!r} cannot be loaded: {error}") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelError(
@@ -42,6 +49,25 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
     if tokenizer.pad_token_id is None:
         raise ModelError(f"the tokenizer of {name!r} has no padding token. Set pad_token in its configuration.")
     return tokenizer
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerFast, *, size: int, place: str) -> None:
+    """Refuse a tokenizer with a token that an encoder has no vector for.
+
+    Args:
+        tokenizer: one that `load_tokenizer` returned.
+        size: vectors of the encoder.
+        place: where both were read, for the message.
+
+    Raises:
+        ModelError: with the id.
+    """
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= size:
+        raise ModelError(
+            f"{place}: its tokenizer has a token with id {largest}, and its encoder has vectors for {size}. Copy or "
+            "fetch the directory again."
+        )
 
 
 def text_backend(tokenizer: PreTrainedTokenizerFast) -> tokenizers.Tokenizer:

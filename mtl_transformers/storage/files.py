@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mtl_transformers.errors import FileError
@@ -80,10 +80,15 @@ def replace_file(path: Path, content: bytes) -> None:
         FileError: likewise; the old file is as it was.
     """
     new = path.with_name(f".{path.name}.tmp")
-    write_file(new, content)
-    with disk_errors(path):
-        new.replace(path)
-        sync_names(path.parent)
+    try:
+        write_file(new, content)
+        with disk_errors(path):
+            new.replace(path)
+            sync_names(path.parent)
+    except FileError:
+        with suppress(OSError):  # a full disk gets its room back
+            new.unlink(missing_ok=True)
+        raise
 
 
 def append_line(path: Path, line: str) -> None:

@@ -98,18 +98,33 @@ def read_manifest(directory: Path) -> Manifest:
         found = path.read_bytes()
     try:
         content = json.loads(found)
-        version = content["format_version"]
-        files = {str(name): FileFacts(int(of["size"]), str(of["sha256"])) for name, of in content["files"].items()}
-        manifest = Manifest(files, {key: value for key, value in content.items() if key not in _OWN})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        _check_version(path, content["format_version"])
+        manifest = _from_json(content)
+        written = manifest.to_bytes()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise FileError(f"{path} is malformed: {type(error).__name__} at {error}") from error
+    if written != found:
+        raise FileError(f"{path} was changed: it is not what its own SHA-256 says")
+    return manifest
+
+
+def _check_version(path: Path, version: object) -> None:
     if version != FORMAT_VERSION:
         raise FileError(
             f"{path} has format_version {version!r}; this version of mtl_transformers reads {FORMAT_VERSION}"
         )
-    if manifest.to_bytes() != found:
-        raise FileError(f"{path} was changed: it is not what its own SHA-256 says")
-    return manifest
+
+
+def _from_json(content: Mapping[str, Any]) -> Manifest:
+    files = {_name(name): FileFacts(int(of["size"]), str(of["sha256"])) for name, of in content["files"].items()}
+    return Manifest(files, {key: value for key, value in content.items() if key not in _OWN})
+
+
+def _name(name: str) -> str:
+    """Return what can only be the name of a file in the directory itself."""
+    if Path(name).name != name or name == ".." or "\0" in name or not name.encode():
+        raise ValueError(f"the name {name!r}: no name of a file in the directory")
+    return name
 
 
 def faults(directory: Path, manifest: Manifest) -> list[str]:

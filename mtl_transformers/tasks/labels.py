@@ -112,7 +112,9 @@ def counts_in_order(counts: Mapping[Label, int], known: Mapping[str, int], num_l
             rows[known[str(label)]] += count
     if not any(rows):
         expected = listed(list(known)[:num_labels])
-        raise DataError(f"no training row has one of the labels {expected}; they have {listed(list(counts))}")
+        raise DataError(
+            f"no training row has one of the labels {expected}; they have {listed(list(counts))}. Fix label_names"
+        )
     return tuple(rows)
 
 

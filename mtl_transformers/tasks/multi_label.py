@@ -302,6 +302,10 @@ def _found(cell: Any, separator: str | None) -> list[Label] | None:
         return [part for part in (piece.strip() for piece in cell.split(separator)) if part]
     if not isinstance(cell, list | tuple):
         raise DataError(f"labels {cell!r} are a {type(cell).__name__}; expected a list of names or ids")
+    if separator is not None:
+        raise DataError(
+            f"labels {cell!r} are a list already, which separator {separator!r} cannot cut; remove separator"
+        )
     found = [label_sets.plain(label) for label in cell]
     if any(label is None for label in found):
         raise DataError(f"labels {cell!r} hold a null; expected names or ids, [] for none of them, null for unknown")
@@ -316,7 +320,7 @@ def _multi_hot(cells: Cells, options: MultiLabelOptions, num_labels: int) -> lis
     if not isinstance(values, list | tuple):
         raise DataError(f"label {values!r} is a {type(values).__name__}; expected a list of 0 and 1")
     if len(values) != num_labels:
-        raise DataError(f"{len(values)} values of 0 and 1 for {num_labels} labels")
+        raise DataError(f"{len(values)} values of 0 and 1 for {num_labels} labels; expected one for each")
     found = [math.nan if value is None else value for value in values]
     if any(value not in (0, 1) and not _is_nan(value) for value in found):
         raise DataError(f"values {list(values)!r}: expected 0, 1 or null for each label")

@@ -7,7 +7,8 @@ not depend on the unit of its numbers; predictions are given back in that unit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, final
 
@@ -83,7 +84,7 @@ class Regression(Task):
     ) -> Self:
         """Take mean and standard deviation of each target over the training rows."""
         targets = distinct(cls.label_columns(options))
-        values = np.fromiter(_numbers(cells), dtype=np.float64)
+        values = np.fromiter((_number(cell) for row in cells for cell in row), dtype=np.float64)
         columns = [column[~np.isnan(column)] for column in values.reshape(-1, len(targets)).T]
         for target, column in zip(targets, columns, strict=True):
             if not len(column):
@@ -192,35 +193,21 @@ class Regression(Task):
         return [prediction["value"]] if len(self.targets) == 1 else [prediction["values"][t] for t in self.targets]
 
 
-def _numbers(cells: Iterable[Cells]) -> Iterator[float]:
-    """Yield all cells as numbers; of a column that one bad cell turned into text, blame that cell."""
-    is_text = False
-    for number, row in enumerate(cells):
-        for cell in row:
-            if isinstance(cell, str) and _reads_as_number(cell):
-                is_text = True
-                yield float(cell)
-            elif isinstance(cell, str):
-                raise DataError(f"row {number}: label {cell!r} is no number; expected a number or an empty cell")
-            else:
-                yield _number(cell)
-    if is_text:
-        raise DataError("the label column holds text, though each label here is a number: look into the other splits")
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
 def _number(cell: Any) -> float:
-    """Return a label cell as a number, null as NaN."""
+    """Return a label cell as a number, null as NaN; one bad cell of a CSV column turned the others into text."""
     if cell is None:
         return math.nan
+    if isinstance(cell, str):
+        return _read(cell)
     if not isinstance(cell, int | float):
         raise DataError(f"label {cell!r} is a {type(cell).__name__}; expected a number or null")
     if math.isinf(cell):
         raise DataError(f"label {cell!r} is not finite; expected a number or null")
     return float(cell)
+
+
+def _read(text: str) -> float:
+    with suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise DataError(f"label {text!r} is no number; expected a number or an empty cell")

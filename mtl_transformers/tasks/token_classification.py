@@ -301,11 +301,18 @@ def _char_spans(cell: Any) -> list[CharSpan]:
     for span in cell:
         if not isinstance(span, Mapping) or not {"label", "start", "end"} <= span.keys():
             raise DataError(f"span {span!r}: expected an object with label, start and end")
-        label, start, end = span["label"], span["start"], span["end"]
-        if not isinstance(label, str) or not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end:
+        label, start, end = span["label"], _whole(span["start"]), _whole(span["end"])
+        if not isinstance(label, str) or not label or start is None or end is None or not 0 <= start < end:
             raise DataError(f"span {dict(span)!r}: expected a name and characters 0 ≤ start < end")
         spans.append(CharSpan(label, start, end))
     return spans
+
+
+def _whole(offset: Any) -> int | None:
+    """Return a character offset; one fraction in a column of JSON turned the others into 1.0."""
+    if isinstance(offset, float) and offset.is_integer():
+        return int(offset)
+    return offset if isinstance(offset, int) and not isinstance(offset, bool) else None
 
 
 def _check_ends(spans: Sequence[CharSpan], text: str) -> None:

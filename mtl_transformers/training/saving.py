@@ -201,10 +201,15 @@ def _card(experiment: Experiment, scores: Mapping[str, TaskScores], ledger: Ledg
                 name=dataset,
                 num_rows=len(split),
                 rows_seen=ledger.rows[dataset],
-                hub_id=config.data[dataset].path if is_hub_dataset(config.data[dataset].path) else None,
+                hub_id=config.data[dataset].path if _is_of_the_hub(config.data[dataset].path) else None,
                 config_name=config.data[dataset].name,
                 revision=config.data[dataset].revision,
             )
             for dataset, split in train.items()
         ],
     )
+
+
+def _is_of_the_hub(path: str) -> bool:
+    """Tell whether a dataset's path names one of the hub: a folder ``clients/acme`` on this machine looks like one."""
+    return is_hub_dataset(path) and not Path(path).exists()

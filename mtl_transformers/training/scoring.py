@@ -13,7 +13,7 @@ from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns,
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
 from mtl_transformers.inference.files import complete_file
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
-from mtl_transformers.metrics import LabelScore
+from mtl_transformers.metrics import FOREIGN, LabelScore
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.training.evaluation import TaskScores, predict_split, prediction_lines, score_labels, score_split
 
@@ -87,9 +87,25 @@ def _scored_tasks(model: MultiTaskModel, config: Config) -> dict[str, ServedTask
         if task.kind != section.kind:
             raise ModelError(f"tasks.{name}.kind: {section.kind}, but the model holds it as {task.kind}")
         task.check_meaning(section.options)
-        fitted = replace(task, options=section.options, metrics=section.metrics or task.metrics)
+        metrics = tuple(section.metrics) or _own_metrics(task)
+        fitted = replace(task, options=section.options, metrics=metrics)
         tasks[name] = replace(model.tasks[name], task=fitted)
     return tasks
+
+
+def _own_metrics(task: Task) -> tuple[str, ...]:
+    """Return the metrics that a model directory names; code is run only where the user's own config names it.
+
+    Raises:
+        ConfigError: one of them would be loaded with its code.
+    """
+    for name in task.metrics:
+        if name.startswith(FOREIGN):
+            raise ConfigError(
+                f"tasks.{task.name}.metrics: the model directory names {name!r}, whose code would be run. Name the "
+                "metrics in the config; this one too, if you trust it"
+            )
+    return task.metrics
 
 
 def _with_tasks(model: MultiTaskModel, tasks: Mapping[str, ServedTask]) -> MultiTaskModel:

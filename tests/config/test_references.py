@@ -119,3 +119,24 @@ def test_what_hangs_on_something_unknown_is_not_told_twice(problems):
     assert problems({"tasks": None}) == ["tasks: expected a mapping; got null. Remove the key, or give it keys"]
     (told,) = problems({"tasks.intent.kind": "x", "best.metric": "intent/accuracy"})
     assert told.startswith("tasks.intent.kind: unknown kind 'x'")
+
+
+SECRETS = {
+    "encoder.name": "https://jane:hunter2@models.example/bert",
+    "data.tickets.files": {"train": ["https://jane:hunter2@data.example/train.csv"]},
+    "data.tickets.options": {"token": "hf_" + "hunter2" * 5},
+    "init_from": "hf_" + "hunter2" * 5,
+}
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_token_or_a_password_is_refused_and_not_shown(problems, key):
+    told = [problem for problem in problems({key: SECRETS[key]}) if "holds a token or a password" in problem]
+    assert len(told) == 1
+    assert told[0].startswith(key)
+    assert "HF_TOKEN" in told[0]
+    assert "hunter2" not in str(problems({key: SECRETS[key]}))
+
+
+def test_an_address_without_a_password_is_no_secret(problems):
+    assert problems({"data.tickets.files": "https://data.example/hf_short/train.csv"}) == []

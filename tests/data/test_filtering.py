@@ -14,7 +14,9 @@ WORDS = datasets.Features({"text": datasets.List(datasets.Value("string"))})
 
 
 def drop(table: datasets.Dataset, *text: str) -> tuple[datasets.Dataset, int]:
-    return drop_empty(table, dataset="toy", split="train", text=text)
+    kept, numbers = drop_empty(table, dataset="toy", split="train", text=text)
+    assert kept[:] == table[numbers.tolist()]
+    return kept, len(table) - len(numbers)
 
 
 def check(table: datasets.Dataset, *text: str) -> None:

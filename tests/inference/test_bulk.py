@@ -202,9 +202,9 @@ def test_a_target_that_cannot_be_written_is_an_error(model: MultiTaskModel, tmp_
         ("in.csv", "body,body\na,b\n", r"in\.csv: two columns have the same name; the header is 'body', 'body'"),
         ("in.csv", 'body\n"a\nb\n', r"in\.csv: line 3: malformed: unexpected end of data"),
         ("in.tsv", 'id\tbody\n1\t"a" b\n', r"in\.tsv: line 2: malformed: .*a quote inside a cell is doubled"),
-        ("in.csv", "id,body\n1,a\n2,\n", r"in\.csv: row 1, 'body': '': expected a text"),
-        ("in.jsonl", '{"body": "a"}\n{"body": null}\n', r"in\.jsonl: row 1, 'body': None: expected a text"),
-        ("in.jsonl", '{"body": "a"}\n{"text": "b"}\n', r"in\.jsonl: row 1, 'body': no column 'body'; it has 'text'"),
+        ("in.csv", "id,body\n1,a\n2,\n", r"in\.csv: row 2, 'body': '': expected a text"),
+        ("in.jsonl", '{"body": "a"}\n{"body": null}\n', r"in\.jsonl: row 2, 'body': None: expected a text"),
+        ("in.jsonl", '{"body": "a"}\n{"text": "b"}\n', r"in\.jsonl: row 2, 'body': no column 'body'; it has 'text'"),
         ("in.parquet", "no parquet", r"in\.parquet: cannot be read as parquet"),
     ],
 )
@@ -236,7 +236,7 @@ def test_an_error_half_way_leaves_the_old_file_and_nothing_else(
     target = tmp_path / f"out{suffix}"
     target.write_text("old", encoding="utf-8")
     answered: list[int] = []
-    with pytest.raises(DataError, match=f"row {CHUNK_ROWS + 1}, 'body': ''"):
+    with pytest.raises(DataError, match=f"row {CHUNK_ROWS + 2}, 'body': ''"):
         predict_file(model, source, target, tasks=["brief"], on_rows=answered.append)
     assert answered == [CHUNK_ROWS]  # it was half way
     assert target.read_text(encoding="utf-8") == "old"

@@ -10,6 +10,7 @@ import pytest
 import torch
 from little import TICKET_TASKS, ticket_config, tickets
 from observed import largest_difference, observed_run, weights_of
+from sealing import seal
 from transformers import AutoModel
 
 from mtl_transformers import ModelError, MultiTaskModel, train
@@ -56,7 +57,7 @@ def test_the_run_directory_holds_what_the_design_draws(run):
         "last",
     }
     names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-    names |= {"heads.safetensors", "tasks.json", "metrics.json", "README.md"}
+    names |= {"heads.safetensors", "tasks.json", "metrics.json", "manifest.json", "README.md"}
     assert {path.name for path in (run[0] / "best").iterdir()} == names
 
 
@@ -98,6 +99,7 @@ def test_the_order_of_the_tasks_on_disk_changes_no_answer(run, tmp_path):
     copy = shutil.copytree(run[0] / "best", tmp_path / "copy")
     stored = json.loads((copy / "tasks.json").read_text())
     (copy / "tasks.json").write_text(json.dumps({**stored, "tasks": backwards(stored["tasks"])}))
+    seal(copy)
     reordered = MultiTaskModel.from_pretrained(copy)
     assert list(reordered.tasks) == list(reversed(TICKET_TASKS))
     assert reordered.predict(TEXTS) == MultiTaskModel.from_pretrained(run[0] / "best").predict(TEXTS)
@@ -109,6 +111,7 @@ def test_swapping_the_heads_of_two_tasks_would_be_noticed(run, tmp_path):
     tasks = stored["tasks"]
     tasks["intent"], tasks["topics"] = tasks["topics"], tasks["intent"]
     (copy / "tasks.json").write_text(json.dumps(stored))
+    seal(copy)
     with pytest.raises(ModelError, match="intent"):
         MultiTaskModel.from_pretrained(copy)
 

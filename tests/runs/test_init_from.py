@@ -94,7 +94,7 @@ def test_a_task_of_another_kind_under_a_known_name_is_refused(start, tmp_path, t
 
 def test_the_name_of_the_pretrained_encoder_is_handed_on(start, tmp_path, tiny_bert):
     result = train(ticket_config(tmp_path, tiny_bert, starting_from(start), tasks=THREE_TASKS))
-    assert json.loads((result.best / "tasks.json").read_text())["encoder"] == str(tiny_bert)
+    assert json.loads((result.best / "tasks.json").read_text())["encoder"] == tiny_bert.name
 
 
 @pytest.mark.parametrize(

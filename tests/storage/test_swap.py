@@ -7,9 +7,10 @@ from functools import wraps
 from pathlib import Path
 
 import pytest
+from broken_disk import failing_disk
 
 from mtl_transformers.errors import FileError
-from mtl_transformers.storage.swap import finish_swap, start_swap, swap, sync
+from mtl_transformers.storage.swap import finish_swap, replacing, start_swap, swap, sync
 
 MARKER = "marker.json"
 FILES = ("a", "b", MARKER)
@@ -131,3 +132,41 @@ def test_a_file_in_the_place_is_not_ours(tmp_path: Path) -> None:
 
     with pytest.raises(FileError, match="best holds something that is not ours"):
         start_swap(tmp_path / "best", marker=MARKER)
+
+
+def replace(path: Path, content: str) -> None:
+    with replacing(path, marker=MARKER) as new:
+        for name in FILES:
+            (new / name).write_text(content)
+
+
+def test_a_fault_at_any_call_of_a_replacement_leaves_a_complete_directory_and_no_rubbish(tmp_path: Path) -> None:
+    path = tmp_path / "best"
+    replace(path, "old")
+    with failing_disk() as counted:
+        replace(path, "old")
+    calls, left = [], []
+    for number in range(1, counted.calls + 1):
+        with failing_disk(fail_at=number) as disk, pytest.raises(FileError, match=r"best.*: No space left on device"):
+            replace(path, "new")
+        left.append(read(path))
+        assert left[-1] in (complete("old"), complete("new")), number
+        assert not path.with_name(".best.tmp").exists()
+        calls.append(disk.failed_in)
+        replace(path, "old")  # what the fault left is in nobody's way
+        assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
+
+    assert calls.count("rename") == 3  # the old one aside, the new one in, the old one to be removed
+    second = [number for number, call in enumerate(calls) if call == "rename"][1]
+    assert all(content == complete("old") for content in left[: second + 1])
+    assert all(content == complete("new") for content in left[second + 1 :])
+
+
+def test_a_failure_while_a_directory_is_filled_removes_what_was_written(tmp_path: Path) -> None:
+    replace(tmp_path / "best", "old")
+
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "best", marker=MARKER) as new:
+        (new / "a").write_text(f"half {1 / 0}")
+
+    assert read(tmp_path / "best") == complete("old")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best"]

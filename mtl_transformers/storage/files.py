@@ -7,7 +7,9 @@ file. Does not know what is in them.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from mtl_transformers.errors import FileError
 
 MODE = 0o644  # readable by whoever serves it
 _CHUNK = 2**22  # bytes that are read at once
+_LOG = logging.getLogger(__name__)
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the quota is used up; free some space",
@@ -103,6 +106,27 @@ def append_line(path: Path, line: str) -> None:
             _write_all(descriptor, f"{line}\n".encode())
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a file for this process; the system gives it back when the process ends, however it does.
+
+    Raises:
+        FileError: another process keeps it.
+    """
+    with disk_errors(path):
+        file = path.open("rb")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileError(
+                f"{path.parent}: another training writes there now; wait for it, end it, or choose another output"
+            ) from error
+        except OSError as error:  # some network file systems know no locks
+            _LOG.info("%s cannot be locked (%s): see that no other training writes there", path.parent, error.strerror)
+        yield
 
 
 def sha256_of(path: Path) -> str:

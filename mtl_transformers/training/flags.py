@@ -10,7 +10,6 @@ from torch import Tensor
 
 from mtl_transformers.training.stopping import Request
 
-_CPU_ALLOCATOR = ("can't allocate memory", "not enough memory")  # its RuntimeError has no type of its own
 _REQUESTS = [kind for kind in Request if kind is not Request.NONE]
 
 
@@ -42,16 +41,3 @@ def flags_of(summed: Tensor, *, num_tasks: int) -> Flags:
     num_full, num_failed, *asked = values[num_tasks:]
     requests = [kind for kind, number in zip(_REQUESTS, asked, strict=True) if number]
     return Flags(values[:num_tasks], int(num_full), int(num_failed), max(requests, default=Request.NONE))
-
-
-def is_out_of_memory(error: Exception | None) -> bool:
-    """Tell whether an error says that the device, or the machine, has no memory left."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CPU_ALLOCATOR)
-
-
-def free_memory(device: torch.device) -> None:
-    """Give what the allocator keeps back to the device."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

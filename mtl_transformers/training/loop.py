@@ -21,6 +21,7 @@ from mtl_transformers.errors import CheckpointError, Interrupted
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import Precision, resolve_precision
 from mtl_transformers.model.tokenizer import pad_id
+from mtl_transformers.storage.files import locked
 from mtl_transformers.training.checkpoint import checkpoint_path
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment, prepare
@@ -40,7 +41,7 @@ from mtl_transformers.training.run import (
     without_lost_best,
     write_numbers,
 )
-from mtl_transformers.training.saving import open_run
+from mtl_transformers.training.saving import METRICS, open_run
 from mtl_transformers.training.selection import mean_score
 from mtl_transformers.training.starting import find_start
 from mtl_transformers.training.state import State
@@ -190,6 +191,7 @@ def run(
     from_main_process(opened, accelerator)
     seeded = [accelerator.device] if accelerator.device.type == "cuda" else []
     with ExitStack() as stack:
+        from_main_process(lambda: stack.enter_context(locked(output / METRICS)), accelerator)
         stack.enter_context(open_trackers(accelerator, config))
         stack.enter_context(torch.random.fork_rng(seeded))
         stops = stack.enter_context(listening(max_minutes=config.training.max_minutes))

@@ -27,6 +27,7 @@ from mtl_transformers.training.checkpoint import Checkpoint, checkpoint_path, pr
 from mtl_transformers.training.evaluation import TaskScores, evaluate
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.ledger import check_ledger, coverage, empty_ledger, planned_ledger
+from mtl_transformers.training.memory import trim_heap
 from mtl_transformers.training.reduce import from_main_process
 from mtl_transformers.training.resume import check_identity
 from mtl_transformers.training.saving import CHECKPOINTS, log_line, model_step, save_model
@@ -215,6 +216,7 @@ def score(run: Run, state: State, *, before_chunk: Callable[[], object]) -> tupl
     scores = evaluate(
         run.model, run.experiment.of_split("validation"), accelerator=run.accelerator, before_chunk=before_chunk
     )
+    trim_heap()
     metrics = {name: of_task.metrics for name, of_task in scores.items()}
     standing = Standing(
         step=state.step,

@@ -8,10 +8,11 @@ from typing import Any
 
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import CheckpointError, ConfigError
+from mtl_transformers.storage.files import locked
 from mtl_transformers.storage.swap import tidy_swap
 from mtl_transformers.training.checkpoint import Checkpoint, read_checkpoint
 from mtl_transformers.training.resume import check_config, find_checkpoint
-from mtl_transformers.training.saving import CHECKPOINTS, CONFIG, PLAN, check_output
+from mtl_transformers.training.saving import CHECKPOINTS, CONFIG, METRICS, PLAN, check_output
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ def find_start(
         resume=bool(resume),
         reads=[config.encoder.name or "", config.init_from or ""],
     )
+    if (output / METRICS).is_file():
+        with locked(output / METRICS):  # else another training is at work there
+            pass
     if not resume:
         return None
     checkpoint = find_checkpoint(output / CHECKPOINTS) if resume is True else read_checkpoint(Path(resume))

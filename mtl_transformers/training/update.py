@@ -19,7 +19,8 @@ from torch.optim import AdamW
 from mtl_transformers.batch import MicroBatch
 from mtl_transformers.inference.precision import Precision, autocast
 from mtl_transformers.model.network import Network
-from mtl_transformers.training.flags import Flags, flags_of, free_memory, is_out_of_memory
+from mtl_transformers.training.flags import Flags, flags_of
+from mtl_transformers.training.memory import empty_cache, is_out_of_memory
 from mtl_transformers.training.optimizer import clip_gradients, gradient_norms, trained_parameters
 from mtl_transformers.training.reduce import attempt, end_together, sum_flags, sum_gradients
 from mtl_transformers.training.steps import (
@@ -149,7 +150,7 @@ class Updater:
         sums, error = attempt(lambda: self._backward_all(step, batches, factors))
         flags, used = self._agree(sums, error, request)
         if flags.num_full:
-            free_memory(self._device)
+            empty_cache(self._device)
             return OutOfMemory()
         end_together(error, num_failed=flags.num_failed)
         losses = {

@@ -13,6 +13,7 @@ from resumed import kept_bytes, killed_run, log_of
 
 from mtl_transformers import CheckpointError, train
 from mtl_transformers.config import Config
+from mtl_transformers.errors import FileError
 from mtl_transformers.training.checkpoint import read_checkpoint, write_checkpoint
 from mtl_transformers.training.loop import Planned, run
 from mtl_transformers.training.resume import differences
@@ -201,6 +202,20 @@ def test_a_run_that_is_done_is_not_trained_again(place, tiny_bert):
     again = train(config, resume=True)
     assert (again.first_step, again.num_steps, again.scores) == (10, 10, first.scores)
     assert contents(first.output) == before
+
+
+@pytest.mark.parametrize("how", ["resume", "overwrite"])
+def test_two_trainings_do_not_write_into_one_run(how, place, tiny_bert):
+    config = config_of(place, tiny_bert)
+    first = run(config, resume=True)
+    next(first)
+    before = contents(place)
+    with pytest.raises(FileError, match="another training writes there now"):
+        train(config, **{how: True})
+    assert contents(place) == before
+    *_, last = first
+    assert last.num_steps == 10
+    train(config, **{how: True})
 
 
 def test_to_resume_and_to_overwrite_exclude_each_other(place, tiny_bert):

@@ -21,7 +21,7 @@ from mtl_transformers.errors import FileError
 from mtl_transformers.model.network import Network
 from mtl_transformers.training import trouble, update
 from mtl_transformers.training.checkpoint import newest_valid, read_checkpoint
-from mtl_transformers.training.flags import is_out_of_memory
+from mtl_transformers.training.memory import is_out_of_memory
 from mtl_transformers.training.steps import item_losses
 from mtl_transformers.training.trouble import halved
 

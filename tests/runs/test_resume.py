@@ -170,7 +170,7 @@ def test_a_resumed_run_equals_the_undisturbed_one(case, prepared, undisturbed):
     config, kills = prepared(case)
     result = interrupted_run(config, kills)
     assert_equal_runs(Path(config.output), undisturbed(case.undisturbed))
-    assert result.first_step == config.training.save_every_steps
+    assert result.first_step >= config.training.save_every_steps  # it did not begin anew
 
 
 @pytest.fixture(scope="module")

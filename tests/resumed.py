@@ -26,7 +26,7 @@ class Killed(BaseException):
     """Stands for kill -9: nothing of ours catches it."""
 
 
-def killed_run(config: Config, *, resume: bool, kill: Kill) -> None:
+def killed_run(config: Config, *, resume: bool | Path, kill: Kill) -> None:
     """Train until the kill comes."""
     begun: list[int] = []
     original = update.seed_dropout

@@ -17,6 +17,7 @@ import torch
 from mtl_transformers import MTLError
 from mtl_transformers.batch import MicroBatch
 from mtl_transformers.config import load_config
+from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model.network import Network
 from mtl_transformers.training import loop, update
 from mtl_transformers.training.steps import item_losses
@@ -53,6 +54,18 @@ def broken_kernel(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(update.Updater, "_backward_all", fails)
 
 
+def broken_answer(patch: pytest.MonkeyPatch) -> None:
+    """Let one process fail in an evaluation."""
+    answer = MultiTaskModel.answer
+
+    def fails(self: MultiTaskModel, *given: Any, **named: Any) -> Any:
+        if RANK == TROUBLED:
+            raise RuntimeError("an answer of this process failed")
+        return answer(self, *given, **named)
+
+    patch.setattr(MultiTaskModel, "answer", fails)
+
+
 def infinite_loss(patch: pytest.MonkeyPatch) -> None:
     """Let the losses of its third micro-batch be infinite on one process."""
     calls: list[int] = []
@@ -70,6 +83,7 @@ def infinite_loss(patch: pytest.MonkeyPatch) -> None:
 TROUBLES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "memory": little_memory,
     "error": broken_kernel,
+    "evaluation": broken_answer,
     "stopped": infinite_loss,
     "skipped": infinite_loss,
 }

@@ -98,14 +98,29 @@ def append_line(path: Path, line: str) -> None:
     """Append a line to a file.
 
     Raises:
-        FileError: likewise; a part of the line may be there.
+        FileError: likewise; the file is as it was.
     """
     with disk_errors(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, MODE)
         try:
-            _write_all(descriptor, f"{line}\n".encode())
+            size = os.fstat(descriptor).st_size
+            try:
+                _write_all(descriptor, f"{line}\n".encode())
+            except OSError:
+                os.ftruncate(descriptor, size)  # half a line would spoil the next one
+                raise
         finally:
             os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Force what was appended to a file to the disk.
+
+    Raises:
+        FileError: the disk is full, or whatever else the system reports.
+    """
+    with disk_errors(path), path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -116,7 +131,7 @@ def locked(path: Path) -> Iterator[None]:
         FileError: another process keeps it.
     """
     with disk_errors(path):
-        file = path.open("rb")
+        file = path.open("r+b")  # NFS locks only what is open for writing
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

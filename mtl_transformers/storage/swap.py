@@ -17,6 +17,8 @@ from pathlib import Path
 from mtl_transformers.errors import FileError
 from mtl_transformers.storage.files import MODE, disk_errors, sync_names
 
+_REPLACED = ".replaced"  # the mark in a directory that a swap set aside
+
 
 def start_swap(path: Path, *, marker: str) -> Path:
     """Make the empty temporary sibling that a directory is written to.
@@ -33,6 +35,8 @@ def start_swap(path: Path, *, marker: str) -> Path:
     with disk_errors(path):
         for place in (path, _old(path)):
             _refuse_other_content(place, marker)
+        if (_old(path) / marker).is_file():
+            raise _not_ours(_old(path), "no replacement put it there")
         if new.exists():
             shutil.rmtree(new)
         new.mkdir(parents=True)
@@ -85,27 +89,38 @@ def swap(new: Path, path: Path) -> None:
     with disk_errors(path):
         replaces = path.exists() and any(path.iterdir())
         if replaces:
-            path.rename(_old(path))
+            _set_aside(path)
         try:
             new.rename(path)
         except OSError:
-            if replaces:
+            if not replaces:
+                raise
+            if _old(path).exists():
+                (_old(path) / _REPLACED).unlink(missing_ok=True)
                 _old(path).rename(path)
-            raise
+                raise
+            _set_aside(path)  # a reader took the instant between the renames for an interrupted swap
+            new.rename(path)
         sync_names(path.parent)
         if replaces:
             _discard(_old(path), path)
 
 
 def finish_swap(path: Path, *, marker: str) -> None:
-    """Finish an interrupted swap: rename ``<name>.old`` back when it is alone, else remove it."""
+    """Finish an interrupted swap: rename ``<name>.old`` back when it is alone, else remove it.
+
+    A directory of that name which a user made, as a backup, is never removed: it lacks the mark of a replaced one.
+    """
     old = _old(path)
-    if not (old / marker).is_file():
-        return
     with disk_errors(path):
-        if (path / marker).is_file():
+        if (path / marker).is_file() and (path / _REPLACED).exists():
+            (path / _REPLACED).unlink()  # it was to be set aside, and was not
+        if not (old / marker).is_file():
+            return
+        if (path / marker).is_file() and (old / _REPLACED).exists():
             _discard(old, path)
         elif not path.exists():
+            (old / _REPLACED).unlink(missing_ok=True)
             old.rename(path)
             sync_names(path.parent)
 
@@ -131,6 +146,16 @@ def discard(path: Path) -> None:
         _discard(path, path)
 
 
+def _set_aside(path: Path) -> None:
+    """Rename a directory that is to be replaced, with a mark by which it is known later."""
+    (path / _REPLACED).touch()
+    try:
+        path.rename(_old(path))
+    except OSError:
+        (path / _REPLACED).unlink()
+        raise
+
+
 def _old(path: Path) -> Path:
     return path.with_name(f"{path.name}.old")
 
@@ -151,7 +176,11 @@ def _discard(old: Path, path: Path) -> None:
 def _refuse_other_content(path: Path, marker: str) -> None:
     if not path.exists() or (path / marker).is_file() or (path.is_dir() and not any(path.iterdir())):
         return
-    raise FileError(
-        f"{path} holds something that is not ours ({marker} is missing) and is not replaced. Move it away, "
-        "or choose another directory."
+    raise _not_ours(path, f"{marker} is missing")
+
+
+def _not_ours(path: Path, why: str) -> FileError:
+    return FileError(
+        f"{path} holds something that is not ours ({why}) and is not replaced. Move it away, or choose another "
+        "directory."
     )

@@ -44,6 +44,7 @@ def put_back(
     own = weights_of(network)
     _check_fit(own, weights)
     parameters = dict(network.named_parameters())
+    _check_frozen(parameters, weights)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(weights[name])
@@ -61,6 +62,16 @@ def _own_copy(tensor: Tensor, parameter: Parameter) -> Tensor:
     if made.shape != tensor.shape:
         raise CheckpointError(f"the optimizer holds a tensor of shape {list(tensor.shape)} for {list(made.shape)}")
     return made.detach().to(tensor.dtype).copy_(tensor)
+
+
+def _check_frozen(parameters: Mapping[str, Parameter], given: Mapping[str, Tensor]) -> None:
+    """Refuse frozen weights other than those that were loaded: the files of a frozen encoder are copied, not saved."""
+    for name, parameter in parameters.items():
+        if not parameter.requires_grad and not torch.equal(parameter.detach().cpu(), given[name]):
+            raise CheckpointError(
+                f"{name} is frozen, but the checkpoint holds other values than the encoder that was loaded: restore "
+                "encoder.name, encoder.revision and encoder.freeze as they were"
+            )
 
 
 def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:

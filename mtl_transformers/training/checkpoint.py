@@ -27,9 +27,9 @@ from torch import Tensor
 
 from mtl_transformers.errors import CheckpointError, FileError
 from mtl_transformers.model.tensors import read_tensors, tensors_to_bytes
-from mtl_transformers.storage.files import disk_errors, write_file
+from mtl_transformers.storage.files import disk_errors, sync_names, write_file
 from mtl_transformers.storage.manifest import MANIFEST, FileFacts, Manifest, facts_of, faults, read_manifest
-from mtl_transformers.storage.swap import discard, finish_swap, start_swap, swap, sync
+from mtl_transformers.storage.swap import discard, finish_swap, replacing
 
 FORMAT_VERSION = 1
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
@@ -68,15 +68,15 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     path = path.resolve()
     _clear_incomplete(path)
-    new = start_swap(path, marker=MANIFEST)
-    files: dict[str, FileFacts] = {}
-    for name, content in _contents(checkpoint):
-        write_file(new / name, content)
-        files[name] = facts_of(content)  # of what was meant to be written, not of what the disk has
-    facts = {"checkpoint_version": FORMAT_VERSION, **checkpoint.facts}
-    write_file(new / MANIFEST, Manifest(files, facts).to_bytes())
-    sync(new)
-    swap(new, path)
+    with replacing(path, marker=MANIFEST) as new:
+        files: dict[str, FileFacts] = {}
+        for name, content in _contents(checkpoint):
+            write_file(new / name, content)
+            files[name] = facts_of(content)  # of what was meant to be written, not of what the disk has
+        facts = {"checkpoint_version": FORMAT_VERSION, **checkpoint.facts}
+        write_file(new / MANIFEST, Manifest(files, facts).to_bytes())
+    with disk_errors(path):
+        sync_names(path.parent.parent)  # of checkpoints/ itself, when this is the first one
 
 
 def _contents(checkpoint: Checkpoint) -> Iterable[tuple[str, bytes]]:
@@ -93,14 +93,20 @@ def verify(path: Path) -> Manifest:
         CheckpointError: it is not there, was not written to its end, or was changed; names each file.
     """
     if not path.is_dir():
-        raise CheckpointError(f"{path}: there is no such checkpoint")
+        raise CheckpointError(f"{path}: there is no such checkpoint{_known(path)}")
+    if not any((path / name).exists() for name in _FILES):
+        raise CheckpointError(
+            f"{path} is no checkpoint; one is a directory as <run>/checkpoints/step-000500{_known(path)}"
+        )
     try:
         manifest = read_manifest(path)
     except FileError as error:
         raise CheckpointError(str(error)) from error
-    version = manifest.facts.get("checkpoint_version")
+    version, step = manifest.facts.get("checkpoint_version"), manifest.facts.get("step")
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path}: a checkpoint of version {version!r}; expected {FORMAT_VERSION}")
+    if _NAME.fullmatch(path.name) and step != step_of(path):
+        raise CheckpointError(f"{path}: its manifest is that of step {step}; give it back its name")
     unlisted = sorted(_FILES - {MANIFEST} - manifest.files.keys())
     if found := [*(f"{name} is not in its manifest" for name in unlisted), *faults(path, manifest)]:
         raise CheckpointError(f"{path}: {'; '.join(found)}")
@@ -127,14 +133,15 @@ def tidy(folder: Path) -> None:
         for old in folder.glob("step-*.old"):
             finish_swap(old.with_name(old.name.removesuffix(".old")), marker=MANIFEST)
         for unfinished in folder.glob(".step-*.tmp"):
-            shutil.rmtree(unfinished)
+            if unfinished.is_dir():
+                shutil.rmtree(unfinished)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, the newest first, whether or not they are valid."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=step_of, reverse=True)
 
 
@@ -143,13 +150,13 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def prune(folder: Path, *, newest: int, keep: int, also: Iterable[int]) -> None:
+def prune(folder: Path, *, newest: int, keep: int | None, also: Iterable[int]) -> None:
     """Remove the checkpoints that are not needed any more.
 
     Args:
         folder: of the checkpoints.
         newest: step of the one that was just written; later ones are of a run that this one took the place of.
-        keep: how many stay, the newest one among them.
+        keep: how many stay, the newest one among them; ``None``: all up to it.
         also: steps whose checkpoints stay besides.
     """
     found = list_checkpoints(folder)
@@ -173,6 +180,12 @@ def newest_valid(folder: Path, *, until: int | None = None) -> tuple[Path | None
         else:
             return path, skipped
     return None, skipped
+
+
+def _known(path: Path) -> str:
+    """Return the checkpoints beside or below a path, for a message."""
+    found = list_checkpoints(path) or list_checkpoints(path.parent)
+    return f"; there are {', '.join(other.name for other in found)}" if found else ""
 
 
 def _clear_incomplete(path: Path) -> None:

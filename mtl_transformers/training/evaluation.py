@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import gather_object
 
 from mtl_transformers.data.preparing import EncodedSplit
 from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
 from mtl_transformers.metrics import LabelScore
 from mtl_transformers.tasks.task import EncodedLabel, Prediction, Task
+from mtl_transformers.training.reduce import attempt, end_together, from_main_process
 
 _CHUNK_ROWS = 512  # between two looks at whether to stop
+
+BeforeChunk = Callable[[Exception | None], object]
+
+
+def end_alone(error: Exception | None) -> None:
+    """End an evaluation that one process makes with its error."""
+    end_together(error, num_failed=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ def evaluate(
     splits: Mapping[str, EncodedSplit],
     *,
     accelerator: Accelerator | None = None,
-    before_chunk: Callable[[], object] = lambda: None,
+    before_chunk: BeforeChunk = end_alone,
 ) -> dict[str, TaskScores]:
     """Score a model on one split of each dataset.
 
@@ -46,7 +55,8 @@ def evaluate(
         model: answers the tasks.
         splits: one split of each dataset.
         accelerator: where several processes share the rows.
-        before_chunk: called before each chunk of rows, equally often on every process; may end it by an exception.
+        before_chunk: called before each chunk of rows and at the end, equally often on every process, with the error of
+            this one; ends the evaluation by an exception where any process has one.
 
     Returns:
         Scores by task, the same on every process.
@@ -54,12 +64,8 @@ def evaluate(
     scores: dict[str, TaskScores] = {}
     for split in splits.values():
         answers = predict_split(model, split, accelerator=accelerator, before_chunk=before_chunk)
-        if accelerator is None or accelerator.is_main_process:
-            scores |= score_split(model, split, answers)
-    if accelerator is not None and accelerator.num_processes > 1:
-        shared: list[Any] = [scores]
-        broadcast_object_list(shared)
-        scores = shared[0]
+        score = partial(score_split, model, split, answers)
+        scores |= score() if accelerator is None else from_main_process(score, accelerator)
     return {name: scores[name] for name in model.tasks if name in scores}
 
 
@@ -68,7 +74,7 @@ def predict_split(
     split: EncodedSplit,
     *,
     accelerator: Accelerator | None = None,
-    before_chunk: Callable[[], object] = lambda: None,
+    before_chunk: BeforeChunk = end_alone,
 ) -> list[dict[str, Prediction]]:
     """Predict every row of a split once; each process takes every P-th row in the order of their lengths.
 
@@ -76,27 +82,32 @@ def predict_split(
         Answers by row. On processes other than the first one the list is empty.
     """
     rank, num_processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    tasks = list(split.num_labelled)
     order = np.argsort(split.lengths, kind="stable")[rank::num_processes].tolist()
     answers: list[tuple[int, dict[str, Prediction]]] = []
+    error: Exception | None = None
     for start in range(0, -(-len(split) // num_processes), _CHUNK_ROWS):  # as often on every process
-        before_chunk()
-        rows = order[start : start + _CHUNK_ROWS]
-        if not rows:
-            continue
-        found = model.answer(
-            split.features_of(rows),
-            tasks,
-            texts=split.texts_of(rows),
-            form=split.input.form,
-            top_k=max(model.tasks[name].task.num_outputs for name in tasks),
-        )
-        answers += [(row, {name: found[name][n] for name in tasks}) for n, row in enumerate(rows)]
+        before_chunk(error)
+        if rows := order[start : start + _CHUNK_ROWS]:
+            found, error = attempt(partial(_answers, model, split, rows))
+            answers += found or []
+    before_chunk(error)
     if num_processes > 1:
         answers = gather_object(answers)
         if rank > 0:
             return []
     return [answer for _, answer in sorted(answers, key=lambda pair: pair[0])]
+
+
+def _answers(model: MultiTaskModel, split: EncodedSplit, rows: list[int]) -> list[tuple[int, dict[str, Prediction]]]:
+    tasks = list(split.num_labelled)
+    found = model.answer(
+        split.features_of(rows),
+        tasks,
+        texts=split.texts_of(rows),
+        form=split.input.form,
+        top_k=max(model.tasks[name].task.num_outputs for name in tasks),
+    )
+    return [(row, {name: found[name][n] for name in tasks}) for n, row in enumerate(rows)]
 
 
 def score_split(

@@ -21,8 +21,7 @@ from mtl_transformers.errors import CheckpointError, Interrupted
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import Precision, resolve_precision
 from mtl_transformers.model.tokenizer import pad_id
-from mtl_transformers.storage.files import locked
-from mtl_transformers.training.checkpoint import checkpoint_path
+from mtl_transformers.training.checkpoint import checkpoint_path, prune
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment, prepare
 from mtl_transformers.training.ledger import check_ledger, coverage, planned_ledger
@@ -41,9 +40,9 @@ from mtl_transformers.training.run import (
     without_lost_best,
     write_numbers,
 )
-from mtl_transformers.training.saving import METRICS, open_run
+from mtl_transformers.training.saving import open_run
 from mtl_transformers.training.selection import mean_score
-from mtl_transformers.training.starting import find_start
+from mtl_transformers.training.starting import Start, find_start, lock_run
 from mtl_transformers.training.state import State
 from mtl_transformers.training.steps import StepReader, TrainingData
 from mtl_transformers.training.stopping import Request, Stops, listening
@@ -164,39 +163,42 @@ def run(
     config: Config, *, overwrite: bool = False, resume: bool | str | Path = False, allow_config_change: bool = False
 ) -> Iterator[Event]:
     """Train as a config says, and yield what happens; the last event is the `Result`, or that it was `Stopped`."""
-    output = Path(config.output)
     accelerator = make_accelerator(config)
     precision = resolve_precision(config.training.precision, accelerator.device)
-    checkpoint = from_main_process(
-        lambda: find_start(config, overwrite=overwrite, resume=resume, allow_config_change=allow_config_change),
-        accelerator,
-    )
-    with accelerator.main_process_first():  # the others read what the first one cached
-        experiment = prepare(config)
-    parts = _parts(experiment, accelerator, precision)
-    state = first_state(parts)
-    if checkpoint is not None:
-        state = without_lost_best(parts, restore(parts, checkpoint))
-    del checkpoint  # its tensors were copied
-    plan = overview(experiment)
-    opened = partial(
-        open_run,
-        output,
-        config,
-        plan,
-        resume=bool(resume),
-        step=state.step,
-        is_evaluated=state.evaluated == state.step,
-    )
-    from_main_process(opened, accelerator)
-    seeded = [accelerator.device] if accelerator.device.type == "cuda" else []
     with ExitStack() as stack:
-        from_main_process(lambda: stack.enter_context(locked(output / METRICS)), accelerator)
+        begin = partial(find_start, config, overwrite=overwrite, resume=resume, allow_config_change=allow_config_change)
+        start = from_main_process(lambda: begin(locks=stack), accelerator)
+        with accelerator.main_process_first():  # the others read what the first one cached
+            experiment = prepare(config)
+        parts = _parts(experiment, accelerator, precision)
+        state = first_state(parts)
+        if start.checkpoint is not None:
+            state = without_lost_best(parts, restore(parts, start.checkpoint))
+        plan = overview(experiment)
+        opened = partial(_open, parts, state, plan, start=start, overwrite=overwrite, locks=stack)
+        from_main_process(opened, accelerator)
+        del start, opened  # the checkpoint's tensors were copied
         stack.enter_context(open_trackers(accelerator, config))
-        stack.enter_context(torch.random.fork_rng(seeded))
+        stack.enter_context(torch.random.fork_rng([accelerator.device] if accelerator.device.type == "cuda" else []))
         stops = stack.enter_context(listening(max_minutes=config.training.max_minutes))
         yield Planned(plan, str(accelerator.device), precision, accelerator.num_processes, first_step=state.step)
         yield from _train(parts, state, stops)
+
+
+def _open(run: Run, state: State, plan: Mapping[str, Any], *, start: Start, overwrite: bool, locks: ExitStack) -> None:
+    """Make the run directory ready, and keep other trainings out of it."""
+    open_run(
+        run.output,
+        run.config,
+        plan,
+        is_continued=start.is_continued,
+        overwrite=overwrite,
+        step=state.step,
+        is_evaluated=state.evaluated == state.step,
+    )
+    if start.is_named:
+        prune(run.checkpoints, newest=state.step, keep=None, also=())
+    lock_run(run.output, locks)
 
 
 def _parts(experiment: Experiment, accelerator: Accelerator, precision: Precision) -> Run:
@@ -242,13 +244,13 @@ def _train(run: Run, state: State, stops: Stops) -> Iterator[Logged | Evaluated 
     settings, every_steps = run.config.training, run.config.tracking.every_steps
     first_step, started, stopwatch = state.step, time.perf_counter(), Stopwatch(state.ledger.tokens)
     saved, request = state, Request.NONE
-    if state.step == 0 and settings.on_bad_numbers == "rollback":
+    if settings.on_bad_numbers == "rollback" and not checkpoint_path(run.checkpoints, state.step).is_dir():
         save(run, state)
     with closing(StepReader(run.experiment.plan, run.data, run.accelerator)) as reader:
         while True:
             if not request and _is_evaluation_due(run, state):
                 try:
-                    state, evaluated = score(run, state, before_chunk=lambda: _look(run, stops))
+                    state, evaluated = score(run, state, before_chunk=partial(_look, run, stops))
                     yield evaluated
                 except _Asked as asked:
                     request = asked.request
@@ -302,10 +304,10 @@ def _is_done(run: Run, state: State) -> bool:
     return is_early or (state.step == run.experiment.plan.num_steps and state.evaluated == state.step)
 
 
-def _look(run: Run, stops: Stops) -> None:
-    """Leave an evaluation where any process was asked to stop."""
-    request = largest_request(stops.request, run.accelerator)
-    if request:
+def _look(run: Run, stops: Stops, error: Exception | None) -> None:
+    """Leave an evaluation where a signal came to any process; a limit of time shorter than it would never get on."""
+    request = largest_request(stops.request, run.accelerator, error=error)
+    if request > Request.TIME:
         raise _Asked(request)
 
 
@@ -332,7 +334,9 @@ def _result(run: Run, state: State, *, first_step: int, seconds: float) -> Resul
     train = run.experiment.of_split("train")
     check_ledger(state.ledger, planned_ledger(run.experiment.plan, train, num_steps=state.step))
     if state.best is None:  # the last step is evaluated, but training.on_failed_save may be continue
-        raise CheckpointError(f"{run.output}: no model was kept; free some space, and --resume scores the last one")
+        raise CheckpointError(
+            f"{run.output}: no model was kept; free some space, and --resume goes on from the newest checkpoint"
+        )
     return Result(
         output=run.output,
         best=run.output / "best",

@@ -21,6 +21,7 @@ from mtl_transformers.errors import MTLError
 from mtl_transformers.training.stopping import Request
 
 Made = TypeVar("Made")
+_TOLD = "{} other process(es) failed; the message above or in their log says why"
 
 
 class OtherProcessError(MTLError):
@@ -48,26 +49,24 @@ def end_together(error: Exception | None, *, num_failed: int) -> None:
     if error is not None:
         raise error
     if num_failed:
-        raise OtherProcessError(f"{num_failed} other process(es) failed; the message above or in their log says why")
+        raise OtherProcessError(_TOLD.format(num_failed))
 
 
 def from_main_process(call: Callable[[], Made], accelerator: Accelerator) -> Made:
     """Let the first process do something, and give its result to all.
 
     Raises:
-        MTLError: which the call raises, on every process.
+        MTLError: which the call raises, on every process; of any other error the first one raises it itself.
     """
-    shared: list[Any] = [None, None]
-    if accelerator.is_main_process:
-        try:
-            shared[0] = call()
-        except MTLError as error:
-            shared[1] = error
+    made, error = attempt(call) if accelerator.is_main_process else (None, None)
     if accelerator.num_processes > 1:
+        told = error if error is None or isinstance(error, MTLError) else OtherProcessError(_TOLD.format(1))
+        shared: list[Any] = [made, told]
         broadcast_object_list(shared)
-    made, failure = shared
-    if failure is not None:
-        raise failure
+        made, told = shared
+        error = error or told
+    if error is not None:
+        raise error
     return cast(Made, made)
 
 
@@ -79,11 +78,16 @@ def sum_over_processes(values: Tensor, accelerator: Accelerator) -> Tensor:
     return total
 
 
-def largest_request(request: Request, accelerator: Accelerator) -> Request:
-    """Return the most urgent of what was asked of the processes."""
-    asked = torch.tensor([float(request == kind) for kind in Request], device=accelerator.device)
-    numbers = sum_over_processes(asked, accelerator).tolist()
-    return max(kind for kind, number in zip(Request, numbers, strict=True) if number)
+def largest_request(request: Request, accelerator: Accelerator, *, error: Exception | None) -> Request:
+    """Return the most urgent of what was asked of the processes.
+
+    Raises:
+        OtherProcessError: another process has an error; this one's is raised as it is.
+    """
+    own = [float(error is not None), *(float(request == kind) for kind in Request)]
+    num_failed, *asked = sum_over_processes(torch.tensor(own, device=accelerator.device), accelerator).tolist()
+    end_together(error, num_failed=int(num_failed))
+    return max(kind for kind, number in zip(Request, asked, strict=True) if number)
 
 
 def sum_flags(

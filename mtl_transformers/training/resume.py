@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ HARMLESS = (
     "data.*.files.*",
 )
 """Keys that change where things lie and how a run is watched, not what it learns: the data's content is compared."""
+FIXED = ("seed", "training.epochs", "training.steps", "training.batch_size", "training.batch_tokens", "mixing.*")
+"""Keys of the plan, which a run cannot change."""
+_NOT_COMPUTED = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures")
+_ANEW = (
+    "Restore the data and the config, or begin a new run from its weights: set init_from: <run>/last and leave "
+    "encoder.name out"
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,9 +80,12 @@ def check_config(given: Mapping[str, Any], stored: Mapping[str, Any], *, allow_c
     Raises:
         CheckpointError: with each difference.
     """
-    changed = [line for line in differences(stored, given) if not _is_harmless(line)]
+    changed = [line for line in differences(stored, given) if not _matches(line, HARMLESS)]
     if not changed:
         return
+    fixed = [line for line in changed if _matches(line, FIXED)]
+    if fixed:
+        raise CheckpointError(f"the run would be another one: {'; '.join(fixed)}. {_ANEW}")
     if not allow_change:
         raise CheckpointError(
             f"the config is not that of the checkpoint: {'; '.join(changed)}. Restore it, or go on with the change "
@@ -86,6 +97,7 @@ def check_config(given: Mapping[str, Any], stored: Mapping[str, Any], *, allow_c
 def identity(experiment: Experiment) -> dict[str, Any]:
     """Return what a run cannot change and still be the same: its plan, its data, what its outputs mean."""
     content = {
+        "encoder": _digest_of(experiment.network.encoder.config),
         "plan": experiment.plan.identity(),
         "data": {
             dataset: {split: of.fingerprint for split, of in splits.items() if split in ("train", "validation")}
@@ -100,18 +112,21 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     return plain
 
 
+def _digest_of(config: Any) -> str:
+    """Return a digest of what an encoder's configuration says of its computation, wherever it lies."""
+    settings = {key: value for key, value in config.to_dict().items() if key not in _NOT_COMPUTED}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def check_identity(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     """Refuse a plan, data or tasks that are not those of the checkpoint.
 
     Raises:
         CheckpointError: with each difference.
     """
-    changed = differences(stored, given)
+    changed = [_in_words(line) for line in differences(stored, given) if not line.startswith("plan.segments")]
     if changed:
-        raise CheckpointError(
-            f"the run cannot go on, its rows would not be those of its plan: {'; '.join(changed)}. Restore the "
-            "data and the config, or train anew from its weights: init_from: <run>/last"
-        )
+        raise CheckpointError(f"the run would be another one: {'; '.join(changed)}. {_ANEW}")
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
@@ -131,9 +146,17 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _is_harmless(line: str) -> bool:
+def _matches(line: str, patterns: Iterable[str]) -> bool:
     key = line.split(": ", 1)[0]
-    return any(fnmatch(key, pattern) for pattern in HARMLESS)
+    return any(fnmatch(key, pattern) for pattern in patterns)
+
+
+def _in_words(line: str) -> str:
+    """Return a difference without the digests that tell nobody anything."""
+    key = line.split(": ", 1)[0]
+    if key == "encoder":
+        return "encoder: its configuration is another one"
+    return f"{key}: its rows, labels or tokens are others" if key.startswith("data.") else line
 
 
 def _shown(value: Any) -> str:

@@ -22,15 +22,16 @@ from torch.optim import AdamW
 from mtl_transformers.config import Config, first_metric
 from mtl_transformers.errors import CheckpointError, FileError
 from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.storage.files import sync_file
 from mtl_transformers.training.capture import moments_of, put_back, weights_of
 from mtl_transformers.training.checkpoint import Checkpoint, checkpoint_path, prune, write_checkpoint
-from mtl_transformers.training.evaluation import TaskScores, evaluate
+from mtl_transformers.training.evaluation import BeforeChunk, TaskScores, evaluate
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.ledger import check_ledger, coverage, empty_ledger, planned_ledger
 from mtl_transformers.training.memory import trim_heap
 from mtl_transformers.training.reduce import from_main_process
 from mtl_transformers.training.resume import check_identity
-from mtl_transformers.training.saving import CHECKPOINTS, log_line, model_step, save_model
+from mtl_transformers.training.saving import CHECKPOINTS, METRICS, log_line, model_step, save_model
 from mtl_transformers.training.selection import Standing, chosen_score, mean_score, shortfall
 from mtl_transformers.training.state import State, state_from_json
 from mtl_transformers.training.steps import TrainingData
@@ -104,12 +105,13 @@ def restore(run: Run, checkpoint: Checkpoint) -> State:
         check_identity(run.identity, content["identity"])
         state = state_from_json(content["state"])
         stored_max_tokens = content["config"]["training"]["max_tokens"]
+        if content["scaler"] and run.updater.scaler.is_enabled():
+            run.updater.scaler.load_state_dict(content["scaler"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"the checkpoint's state is malformed: {type(error).__name__} {error}") from error
     train = run.experiment.of_split("train")
     check_ledger(state.ledger, planned_ledger(run.experiment.plan, train, num_steps=state.step))
     put_back(run.model.network, run.optimizer, weights=checkpoint.weights, moments=checkpoint.moments)
-    run.updater.scaler.load_state_dict(content["scaler"])
     if run.config.training.max_tokens != stored_max_tokens:  # else it may have been halved since
         state = replace(state, max_tokens=run.config.training.max_tokens)
     _tell_differences(checkpoint.facts, _facts(run, state))
@@ -122,8 +124,13 @@ def without_lost_best(run: Run, state: State) -> State:
     A killed run may have found a better one after its last checkpoint. It will find it again.
     """
     step = from_main_process(lambda: model_step(run.output / "best"), run.accelerator)
-    is_kept = state.best is not None and step == state.best.step
-    return state if is_kept else replace(state, best=None, best_scores={}, evaluated=None)
+    if state.best is not None and step == state.best.step:
+        return state
+    if state.best is not None:
+        _LOG.warning(
+            "best/ does not hold the best model so far, of step %d: the best one is looked for anew", state.best.step
+        )
+    return replace(state, best=None, best_scores={}, evaluated=None)
 
 
 def save(run: Run, state: State) -> bool:
@@ -135,6 +142,7 @@ def save(run: Run, state: State) -> bool:
     best = [] if state.best is None else [state.best.step]
 
     def write() -> None:
+        sync_file(run.output / METRICS)  # the lines up to here, before what says that they are there
         write_checkpoint(checkpoint_path(run.checkpoints, state.step), _checkpoint(run, state))
         prune(run.checkpoints, newest=state.step, keep=run.config.training.keep_checkpoints, also=best)
 
@@ -175,6 +183,7 @@ def _facts(run: Run, state: State) -> dict[str, Any]:
         "step": state.step,
         "processes": run.accelerator.num_processes,
         "threads": torch.get_num_threads(),
+        "precision": run.model.precision,
         "device": run.accelerator.device.type,
         **{name: version(name) for name in ("torch", "transformers", "accelerate")},
     }
@@ -183,7 +192,10 @@ def _facts(run: Run, state: State) -> dict[str, Any]:
 def _tell_differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     different = [f"{name} {stored.get(name)}, now {value}" for name, value in now.items() if stored.get(name) != value]
     if different:
-        _LOG.info("the run goes on to rounding, not bit for bit: written with %s", "; ".join(different))
+        _LOG.info(
+            "the run goes on with the same plan, not bit for bit (without dropout to rounding): written with %s",
+            "; ".join(different),
+        )
 
 
 def tolerate_full_disk(run: Run, write: Callable[[], object]) -> bool:
@@ -208,7 +220,7 @@ def write_numbers(run: Run, step: int, values: Mapping[str, float]) -> None:
     run.accelerator.log(dict(values), step=step)
 
 
-def score(run: Run, state: State, *, before_chunk: Callable[[], object]) -> tuple[State, Evaluated]:
+def score(run: Run, state: State, *, before_chunk: BeforeChunk) -> tuple[State, Evaluated]:
     """Score the validation splits, keep the model as ``last/`` and, where it is better, as ``best/``."""
     config = run.config
     run.model.network.eval()
@@ -223,10 +235,10 @@ def score(run: Run, state: State, *, before_chunk: Callable[[], object]) -> tupl
         score=chosen_score(metrics, chosen=config.best.metric, first_metrics=first_metrics(config)),
         shortfall=shortfall(metrics, config.best.floors),
     )
-    is_best = standing.beats(state.best)
+    is_better = standing.beats(state.best)
     keep = partial(_keep_model, run, state, scores)
     tolerate_full_disk(run, lambda: keep("last"))
-    is_best = is_best and tolerate_full_disk(run, lambda: keep("best"))
+    is_best = is_better and tolerate_full_disk(run, lambda: keep("best"))
     mean = mean_score(metrics, first_metrics(config))
     flat = {f"eval/{task}/{name}": value for task, of in metrics.items() for name, value in of.items()}
     rows = {
@@ -239,7 +251,7 @@ def score(run: Run, state: State, *, before_chunk: Callable[[], object]) -> tupl
     if is_best:
         state = replace(state, best=standing, best_scores=scores, without_better=0)
     else:
-        state = replace(state, without_better=state.without_better + 1)
+        state = replace(state, without_better=0 if is_better else state.without_better + 1)
     return state, Evaluated(state.step, scores, mean, is_best)
 
 

@@ -20,7 +20,7 @@ from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import Card, CardDataset, CardScore, CardTask, render_card
 from mtl_transformers.storage.files import append_line, disk_errors, replace_file, write_file
-from mtl_transformers.storage.swap import start_swap, swap, sync, tidy_swap
+from mtl_transformers.storage.swap import replacing, tidy_swap
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.ledger import Ledger
@@ -63,7 +63,14 @@ def check_output(output: Path, *, overwrite: bool, resume: bool, reads: Iterable
 
 
 def open_run(
-    output: Path, config: Config, plan: Mapping[str, Any], *, resume: bool, step: int, is_evaluated: bool
+    output: Path,
+    config: Config,
+    plan: Mapping[str, Any],
+    *,
+    is_continued: bool,
+    overwrite: bool,
+    step: int,
+    is_evaluated: bool,
 ) -> None:
     """Make the run directory, or go on with the one that is there.
 
@@ -71,17 +78,21 @@ def open_run(
         output: the run directory.
         config: resolved, it is written there.
         plan: the table, likewise.
-        resume: go on where there is a run.
+        is_continued: go on with the run that is there.
+        overwrite: else replace one that is there.
         step: that was reached before.
         is_evaluated: the model was scored after that step; else it will be, where that is due.
 
     Raises:
+        CheckpointError: a run appeared there since the output was looked at.
         FileError: it cannot be written.
     """
-    if resume and (output / PLAN).is_file():
+    if is_continued:
         _describe_run(output, config, plan)
         _tidy_models(output)
         _cut_log(output, step=step, is_evaluated=is_evaluated)
+    elif (output / PLAN).is_file() and not overwrite:
+        raise CheckpointError(f"{output}: another training began there meanwhile; choose another output")
     else:
         _start_run(output, config, plan)
 
@@ -89,11 +100,9 @@ def open_run(
 def _start_run(output: Path, config: Config, plan: Mapping[str, Any]) -> None:
     """Make the run directory, in place of an older run, with the resolved config and the plan."""
     place = output.resolve()  # of a link, what it points to
-    new = start_swap(place, marker=PLAN)
-    _describe_run(new, config, plan)
-    write_file(new / METRICS, b"")
-    sync(new)
-    swap(new, place)
+    with replacing(place, marker=PLAN) as new:
+        _describe_run(new, config, plan)
+        write_file(new / METRICS, b"")
 
 
 def _tidy_models(output: Path) -> None:

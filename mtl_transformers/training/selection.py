@@ -28,9 +28,12 @@ class Standing:
 
     def beats(self, other: Standing | None) -> bool:
         """Tell whether it is better: less shortfall first, then the score; a tie keeps the earlier model."""
-        if other is None:
-            return True
-        return (-self.shortfall, self.score) > (-other.shortfall, other.score)
+        return other is None or self._rank > other._rank
+
+    @property
+    def _rank(self) -> tuple[float, float]:
+        """What is compared; a score that is undefined is below all others."""
+        return -self.shortfall, -math.inf if math.isnan(self.score) else self.score
 
 
 def mean_score(scores: Scores, first_metrics: Mapping[str, str]) -> float:
@@ -60,5 +63,6 @@ def shortfall(scores: Scores, floors: Mapping[str, float]) -> float:
     for key, floor in floors.items():
         task, name = key.split("/", 1)
         lack = floor - scores[task][name]
-        total += max(0.0, lack if metric(name).higher_is_better else -lack)
+        lack = lack if metric(name).higher_is_better else -lack
+        total += math.inf if math.isnan(lack) else max(0.0, lack)
     return total

@@ -17,6 +17,7 @@ from torch.nn import Parameter
 from torch.optim import AdamW
 
 from mtl_transformers.batch import MicroBatch
+from mtl_transformers.errors import ModelError
 from mtl_transformers.inference.precision import Precision, autocast
 from mtl_transformers.model.network import Network
 from mtl_transformers.training.flags import Flags, flags_of
@@ -35,6 +36,10 @@ from mtl_transformers.training.steps import (
 from mtl_transformers.training.stopping import Request
 
 ENCODER, ALL = "the encoder", "the whole"  # no task can be called so
+_NO_ROOM_FOR_MOMENTS = (
+    "memory ran out in the optimizer, which holds two more numbers for each weight that is trained: set "
+    "encoder.freeze, or take a smaller encoder"
+)
 _SMALLEST_SCALE = 1.0  # of fp16: with less, it is not the scale that makes gradients infinite
 
 
@@ -161,7 +166,11 @@ class Updater:
         if wrong := _not_finite(losses):
             return NotFinite(counts, losses=wrong, gradient_norms={})
         sum_gradients(used, self._accelerator)
-        norms = self._move(used)
+        moved, error = attempt(lambda: self._move(used))
+        if is_out_of_memory(error):
+            raise ModelError(_NO_ROOM_FOR_MOMENTS) from error
+        end_together(error, num_failed=0)
+        norms = moved or {}
         if wrong := _not_finite(norms):
             return None if self._smaller_scale() else NotFinite(counts, losses={}, gradient_norms=wrong)
         total = norms.pop(ALL)

@@ -204,6 +204,7 @@ def test_a_swap_cut_between_its_renames_is_repaired_by_the_reader(directory: Pat
 
 def test_a_swap_cut_before_the_removal_is_repaired(directory: Path) -> None:
     shutil.copytree(directory, directory.with_name("best.old"))
+    (directory.with_name("best.old") / ".replaced").touch()
     (directory / "README.md").write_text("# new\n")
 
     repair(directory)

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from little import TICKET_TASKS, Row, ticket_config, tickets
 from resumed import kept_bytes, killed_run, log_of
+from safetensors.torch import load_file, save_file
 
 from mtl_transformers import CheckpointError, train
 from mtl_transformers.config import Config
 from mtl_transformers.errors import FileError
-from mtl_transformers.training.checkpoint import read_checkpoint, write_checkpoint
+from mtl_transformers.training import loop
+from mtl_transformers.training.checkpoint import newest_valid, read_checkpoint, write_checkpoint
+from mtl_transformers.training.experiment import prepare
 from mtl_transformers.training.loop import Planned, run
 from mtl_transformers.training.resume import differences
 
@@ -91,10 +94,10 @@ def test_it_passes_where_that_is_allowed_and_is_told(key, place, tiny_bert, capl
 
 
 ANOTHER_RUN: dict[str, tuple[dict[str, Any], str]] = {
-    "more epochs": ({"training.epochs": 5}, "plan.steps: 10 in the checkpoint, now 25"),
-    "other batches": ({"training.batch_size": 4}, "plan.batch:"),
-    "another order": ({"seed": 14}, "plan.seed: 13 in the checkpoint, now 14"),
-    "longer texts": ({"data.tickets.max_length": 7}, "data.tickets.train:"),
+    "more epochs": ({"training.epochs": 5}, "training.epochs: 2.0 in the checkpoint, now 5.0"),
+    "other batches": ({"training.batch_size": 4}, "training.batch_size: 8 in the checkpoint, now 4"),
+    "another order": ({"seed": 14}, "seed: 13 in the checkpoint, now 14"),
+    "longer texts": ({"data.tickets.max_length": 7}, "data.tickets.train: its rows, labels or tokens are others"),
 }
 
 
@@ -202,6 +205,93 @@ def test_a_run_that_is_done_is_not_trained_again(place, tiny_bert):
     again = train(config, resume=True)
     assert (again.first_step, again.num_steps, again.scores) == (10, 10, first.scores)
     assert contents(first.output) == before
+
+
+def test_a_frozen_encoder_that_changed_is_not_served_for_the_one_that_was_scored(tmp_path, tiny_bert):
+    shutil.copytree(tiny_bert, tmp_path / "encoder")
+    config = config_of(tmp_path, tmp_path / "encoder", {"encoder.freeze": "all"})
+    killed_run(config, resume=False, kill=(7, 1))
+    weights = load_file(tmp_path / "encoder" / "model.safetensors")
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, tmp_path / "encoder" / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"is frozen, but the checkpoint holds other values.*encoder\.revision"):
+        train(config, resume=True)
+
+
+def test_an_encoder_with_other_settings_is_another_run(tmp_path, tiny_bert):
+    shutil.copytree(tiny_bert, tmp_path / "encoder")
+    config = config_of(tmp_path, tmp_path / "encoder")
+    killed_run(config, resume=False, kill=(7, 1))
+    settings = json.loads((tmp_path / "encoder" / "config.json").read_text())
+    (tmp_path / "encoder" / "config.json").write_text(json.dumps({**settings, "hidden_dropout_prob": 0.5}))
+    with pytest.raises(CheckpointError, match="encoder: its configuration is another one"):
+        train(config, resume=True)
+
+
+def test_a_checkpoint_of_another_run_needs_an_output_of_its_own(place, killed, tiny_bert):
+    named = killed / "run" / "checkpoints" / "step-000004"
+    with pytest.raises(CheckpointError, match="is no checkpoint of the run in"):
+        train(config_of(place, tiny_bert), resume=named)
+    fresh = config_of(place, tiny_bert).model_copy(update={"output": str(place / "fresh")})
+    assert train(fresh, resume=named).first_step == 4
+
+
+def test_the_branch_that_is_left_cannot_come_back(place, tiny_bert):
+    config = config_of(place, tiny_bert)
+    checkpoints = Path(config.output) / "checkpoints"
+    killed_run(config, resume=checkpoints / "step-000004", kill=(4, 1))
+    assert [path.name for path in checkpoints.iterdir()] == ["step-000004"]
+
+
+def test_checkpoints_that_are_gone_are_missed(place, tiny_bert):
+    config = config_of(place, tiny_bert)
+    shutil.rmtree(Path(config.output) / "checkpoints")
+    before = contents(place)
+    with pytest.raises(CheckpointError, match=r"the run came to step \d+, but its checkpoints are gone"):
+        train(config, resume=True)
+    assert contents(place) == before
+
+
+def test_data_in_the_output_are_not_removed(place, tiny_bert):
+    config = config_of(place, tiny_bert)
+    (Path(config.output) / "data").mkdir()
+    files = {}
+    for split in ("train", "validation"):
+        files[split] = str(Path(config.output) / "data" / f"{split}.jsonl")
+        shutil.move(place / f"tickets-{split}.jsonl", files[split])
+    section = config.data["tickets"].model_copy(update={"files": files})
+    with pytest.raises(CheckpointError, match="which --overwrite would remove"):
+        train(config.model_copy(update={"data": {"tickets": section}}), overwrite=True)
+    assert Path(files["train"]).is_file()
+
+
+def test_a_training_that_began_meanwhile_is_not_replaced(tmp_path, tiny_bert, monkeypatch):
+    config, begun = config_of(tmp_path, tiny_bert), []
+
+    def meanwhile(given: Config) -> Any:
+        if not begun:
+            begun.append(1)
+            train(config)
+        return prepare(given)
+
+    monkeypatch.setattr(loop, "prepare", meanwhile)
+    with pytest.raises(CheckpointError, match="another training began there meanwhile"):
+        train(config)
+    assert newest_valid(tmp_path / "run" / "checkpoints")[0].name == "step-000010"
+
+
+def test_a_run_is_kept_from_others_while_its_data_are_prepared(place, tiny_bert, monkeypatch):
+    config, refused = config_of(place, tiny_bert), []
+
+    def meanwhile(given: Config) -> Any:
+        if not refused:
+            with pytest.raises(FileError, match="another training writes there now") as caught:
+                train(config, resume=True)
+            refused.append(caught.value)
+        return prepare(given)
+
+    monkeypatch.setattr(loop, "prepare", meanwhile)
+    assert train(config, resume=True).num_steps == 10
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("how", ["resume", "overwrite"])

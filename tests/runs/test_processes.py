@@ -70,10 +70,14 @@ def test_memory_that_runs_out_on_one_process_makes_the_micro_batches_of_all_smal
     assert largest_difference(weights_of(troubled / "memory" / "run" / "last"), weights_of(alone / "last")) < 1e-5
 
 
-def test_an_error_on_one_process_ends_all_and_none_waits_for_it(troubled):
-    first, second = endings(troubled, "error")
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [("error", "a kernel of this process failed"), ("evaluation", "an answer of this process failed")],
+)
+def test_an_error_on_one_process_ends_all_and_none_waits_for_it(trouble, message, troubled):
+    first, second = endings(troubled, trouble)
     assert first.startswith("OtherProcessError: 1 other process(es) failed")
-    assert second == "RuntimeError: a kernel of this process failed"
+    assert second == f"RuntimeError: {message}"
 
 
 def test_an_infinite_loss_on_one_process_stops_all_with_one_message(troubled):

@@ -215,6 +215,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_where_that_was_chosen(tmp_path,
         train(config_of(tmp_path / "b", tiny_bert, {"training.on_failed_save": "continue"}))
     assert "the run goes on (training.on_failed_save: continue)" in caplog.text
     assert len(full_disk) == 1
+    assert not list((tmp_path / "b/run/checkpoints").glob(".*"))  # what was written of it is removed
     assert kept_bytes(tmp_path / "b/run") == kept_bytes(undisturbed)
     assert newest_valid(tmp_path / "b/run/checkpoints")[0].name == "step-000010"
 
@@ -229,12 +230,52 @@ def test_a_model_that_could_not_be_written_is_not_the_best_one(tmp_path, tiny_be
 
     monkeypatch.setattr(Path, "rename", refused)
     config = config_of(tmp_path, tiny_bert, {"training.on_failed_save": "continue"})
-    with pytest.raises(CheckpointError, match="no model was kept; free some space, and --resume scores the last one"):
+    with pytest.raises(CheckpointError, match="no model was kept; free some space, and --resume goes on"):
         train(config)
     monkeypatch.undo()
     result = train(config, resume=True)
     assert (result.best_step, result.first_step, result.num_steps) == (10, 10, 10)
     assert (result.best / "tasks.json").is_file()
+
+
+def test_a_disk_that_is_full_does_not_stop_early(tmp_path, tiny_bert, monkeypatch):
+    original = Path.rename
+
+    def refused(self: Path, target: Any) -> Path:
+        if Path(target).name == "best":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    settings = {"training.on_failed_save": "continue", "training.early_stop": 2, "evaluation.every_steps": 1}
+    config = config_of(tmp_path, tiny_bert, settings)
+    with pytest.raises(CheckpointError, match="no model was kept"):
+        train(config)
+    assert max(line["step"] for line in log_of(tmp_path / "run")) == 10
+
+
+def test_half_a_line_of_the_log_is_taken_back(tmp_path, tiny_bert, monkeypatch):
+    write, cut = os.write, []
+
+    def half(descriptor: int, content: Any) -> int:
+        if bytes(content).startswith(b'{"step": 3') and not cut:
+            cut.append(write(descriptor, bytes(content)[:7]))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content)
+
+    monkeypatch.setattr(os, "write", half)
+    result = train(config_of(tmp_path, tiny_bert, {"training.on_failed_save": "continue"}))
+    assert cut
+    assert 3 not in {line["step"] for line in log_of(result.output)}
+
+
+def test_memory_that_runs_out_in_the_optimizer_says_what_to_do(tmp_path, tiny_bert, monkeypatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", full)
+    with pytest.raises(ModelError, match=r"memory ran out in the optimizer.*encoder\.freeze"):
+        train(config_of(tmp_path, tiny_bert))
 
 
 def test_the_log_has_the_norm_of_each_head(tmp_path, tiny_bert):

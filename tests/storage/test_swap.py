@@ -83,7 +83,38 @@ def test_a_cut_in_front_of_any_rename_or_removal_loses_nothing(tmp_path: Path) -
         cut += 1
 
     assert seen == {"old", "new"}
-    assert cut - 1 == 3 + len(FILES) + 1  # three renames, then each file and the directory of the old one
+    assert cut - 1 == 3 + len(FILES) + 2  # three renames, then each file, the mark and the directory of the old one
+
+
+def test_a_backup_of_that_name_is_never_removed(tmp_path: Path) -> None:
+    write(tmp_path / "best", "mine")
+    shutil.copytree(tmp_path / "best", tmp_path / "best.old")
+
+    finish_swap(tmp_path / "best", marker=MARKER)
+    with pytest.raises(FileError, match=r"best\.old holds something that is not ours \(no replacement put it there\)"):
+        write(tmp_path / "best", "new")
+
+    assert read(tmp_path / "best") == read(tmp_path / "best.old") == complete("mine")
+
+
+def test_a_reader_that_repairs_in_the_midst_of_a_swap_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "best", "old")
+    rename, path = os.rename, tmp_path / "best"
+
+    def renamed(source: Path, target: Path, **keywords: object) -> None:
+        rename(source, target)
+        if Path(target).name == "best.old" and not seen:
+            seen.append(target)
+            finish_swap(path, marker=MARKER)  # the reader
+
+    seen: list[Path] = []
+    monkeypatch.setattr(os, "rename", renamed)
+    write(path, "new")
+    assert seen
+    assert read(path) == complete("new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
 
 
 def test_without_the_repair_a_cut_leaves_the_name_empty(tmp_path: Path) -> None:

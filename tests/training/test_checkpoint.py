@@ -126,14 +126,14 @@ def test_a_manifest_that_leaves_a_file_out_is_no_manifest_of_ours(tmp_path: Path
     write(tmp_path, 1)
     other = tmp_path / "step-000001"
     (other / OPTIMIZER).unlink()
-    write_manifest(other, [WEIGHTS, STATE], facts={"checkpoint_version": 1})
+    write_manifest(other, [WEIGHTS, STATE], facts={"checkpoint_version": 1, "step": 1})
     with pytest.raises(CheckpointError, match=f"{OPTIMIZER} is not in its manifest"):
         verify(other)
 
 
 def test_a_checkpoint_of_another_version_says_so(tmp_path: Path) -> None:
     write(tmp_path, 1)
-    write_manifest(tmp_path / "step-000001", [WEIGHTS, OPTIMIZER, STATE], facts={"checkpoint_version": 2})
+    write_manifest(tmp_path / "step-000001", [WEIGHTS, OPTIMIZER, STATE], facts={"checkpoint_version": 2, "step": 1})
     with pytest.raises(CheckpointError, match="version 2; expected 1"):
         verify(tmp_path / "step-000001")
 
@@ -158,6 +158,29 @@ def test_what_is_not_a_checkpoint_is_left_alone(tmp_path: Path) -> None:
     tidy(tmp_path)
     assert steps_in(tmp_path) == ["notes", "step-000001", "step-7"]
     assert list_checkpoints(tmp_path) == [tmp_path / "step-000001"]
+
+
+def test_a_file_with_the_name_of_a_checkpoint_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, 2)
+    (tmp_path / "step-000001").write_text("a file")
+    prune(tmp_path, newest=2, keep=1, also=[])
+    tidy(tmp_path)
+    assert newest_valid(tmp_path) == (tmp_path / "step-000002", [])
+    assert (tmp_path / "step-000001").is_file()
+
+
+def test_a_checkpoint_under_another_name_is_not_believed(tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    shutil.copytree(tmp_path / "step-000001", tmp_path / "step-000099")
+    with pytest.raises(CheckpointError, match="its manifest is that of step 1; give it back its name"):
+        verify(tmp_path / "step-000099")
+
+
+def test_what_is_no_checkpoint_says_so_and_which_there_are(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2)
+    for wrong, message in ((tmp_path, "is no checkpoint"), (tmp_path / "step-000003", "there is no such checkpoint")):
+        with pytest.raises(CheckpointError, match=f"{message}.*there are step-000002, step-000001"):
+            verify(wrong)
 
 
 def test_steps_are_ordered_as_numbers(tmp_path: Path) -> None:

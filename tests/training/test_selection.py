@@ -61,3 +61,10 @@ def test_the_best_of_a_run_is_the_first_of_the_best(run):
     expected = max(range(len(run)), key=lambda step: (-run[step][1], run[step][0], -step))
     assert best is not None
     assert best.step == expected
+
+
+def test_a_score_that_is_undefined_is_beaten_by_any_other_and_meets_no_floor():
+    undefined = Standing(2, score=math.nan, shortfall=0.0)
+    assert Standing(4, score=-5.0, shortfall=0.0).beats(undefined)
+    assert not undefined.beats(Standing(1, score=-5.0, shortfall=0.0))
+    assert shortfall({"mood": {"pearson": math.nan}}, {"mood/pearson": 0.1}) == math.inf

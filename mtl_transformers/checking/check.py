@@ -10,7 +10,7 @@ from typing import Any
 
 from mtl_transformers.config import Config
 from mtl_transformers.data.cells import cells_of
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import CheckpointError, ConfigError
 from mtl_transformers.inference.precision import default_device, resolve_precision
 from mtl_transformers.tasks.task import Task
@@ -95,7 +95,7 @@ def _counts(task: Task, split: EncodedSplit) -> dict[str, int]:
         labels = split.labels_of(rows)[task.name]
         kept = [row for row, label in zip(rows, labels, strict=True) if label is not None]
         if kept:
-            features = split.features_of(kept)
+            features = split.input_of(task.name).features_of(kept)
             given = [label for label in labels if label is not None]
             scores = task.score_per_label(given, [task.majority(row) for row in features], features)
             counts.update({of.label: of.support for of in scores})
@@ -106,7 +106,8 @@ def _num_widened(task: Task, split: EncodedSplit) -> int:
     if not isinstance(task, TokenClassification) or task.options.scheme != "spans":
         return 0
     cells = cells_of(split.table, task.label_columns(task.options))
-    features = (row for rows in _chunks(split) for row in split.features_of(rows))
+    read = split.input_of(task.name)
+    features = (row for rows in _chunks(split) for row in read.features_of(rows))
     return sum(task.num_widened(of_row, row) for of_row, row in zip(cells, features, strict=True))
 
 
@@ -131,9 +132,10 @@ def _about_rows(experiment: Experiment) -> Iterator[str]:
     for dataset, splits in experiment.splits.items():
         for split, of in splits.items():
             share = of.num_truncated / max(1, len(of))
+            max_length = of.inputs[0].given.max_length
             if share > MANY_TRUNCATED:
                 yield (
-                    f"data.{dataset}, {split}: {share:.0%} of the rows are cut to {of.input.max_length} tokens; "
+                    f"data.{dataset}, {split}: {share:.0%} of the rows are cut to {max_length} tokens; "
                     f"raise data.{dataset}.max_length if their ends matter"
                 )
             if of.num_unlabelled:

@@ -18,8 +18,9 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute, per_label
+from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
 from mtl_transformers.text.decoding import decode_spans, decode_tags, decode_word_spans
 from mtl_transformers.text.encoding import Features, Form
 from mtl_transformers.text.tags import OUTSIDE, CharSpan, bio_to_spans, chars_to_words, spans_to_bio, to_bio
@@ -57,6 +58,7 @@ class TokenClassification(Task):
 
     kind: ClassVar[str] = "token_classification"
     vectors: ClassVar[Vectors] = "token"
+    head: ClassVar[HeadForm] = "token"
     label_type: ClassVar[LabelType] = "ints"
     forms: ClassVar[tuple[Form, ...]] = ("text", "words")
     hub_task: ClassVar[str] = "token-classification"
@@ -181,7 +183,7 @@ class TokenClassification(Task):
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the summed cross-entropy over the words that have a tag, each read at its first piece."""
         assert target.labels is not None  # training targets have labels
-        return F.cross_entropy(logits, target.labels, reduction="sum", ignore_index=NO_LABEL)
+        return weighed(F.cross_entropy(logits, target.labels, reduction="none", ignore_index=NO_LABEL), target)
 
     def decode(
         self,

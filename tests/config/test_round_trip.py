@@ -130,8 +130,8 @@ def test_yaml_out_and_in_is_the_identity(raw):
         read = load_config(path)
     assert read == config
     assert read.to_yaml() == config.to_yaml()
-    assert {name: task.options for name, task in read.tasks.items()} == {
-        name: task.options for name, task in config.tasks.items()
+    assert {name: task.kind_options for name, task in read.tasks.items()} == {
+        name: task.kind_options for name, task in config.tasks.items()
     }
 
 

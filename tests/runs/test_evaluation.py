@@ -139,7 +139,7 @@ def test_the_rows_of_a_split_are_answered_in_their_order(run):
     answers = predict_split(model, split)
     assert len(answers) == len(split)
     for n in (0, 17, len(split) - 1):
-        (text,) = split.texts_of([n])
+        (text,) = split.texts_of([n], split.inputs[0].given)
         (alone,) = model.predict([{"body": text}], tasks=["mood"])
         assert answers[n]["mood"]["values"] == pytest.approx(alone["mood"]["values"], abs=1e-5)
 

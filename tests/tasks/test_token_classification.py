@@ -31,11 +31,11 @@ def encoder(form: str, max_length: int = 32) -> TextEncoder:
 
 
 def row_of_words(words: list[str], max_length: int = 32) -> Features:
-    return encoder("words", max_length).encode_words([words], form="words")[0]
+    return encoder("words", max_length).encode([words], form="words", alignment="words")[0]
 
 
 def row_of_text(text: str, max_length: int = 32) -> Features:
-    return encoder("text", max_length).encode_words([text], form="text")[0]
+    return encoder("text", max_length).encode([text], form="text", alignment="words")[0]
 
 
 def fit(

@@ -207,7 +207,7 @@ ENCODERS = [
     seed=st.integers(0, 99),
 )
 def test_every_span_of_any_text_is_the_text_between_its_characters(encoder, text, seed):
-    (features,) = encoder.encode_words([text], form="text")
+    (features,) = encoder.encode([text], form="text", alignment="words")
     logits = np.random.default_rng(seed).normal(size=(len(features.word_indices[0]), 3))
     (spans,) = decode_spans([logits], LABELS, [features], [text])
     for span in spans:
@@ -218,7 +218,7 @@ def test_every_span_of_any_text_is_the_text_between_its_characters(encoder, text
 
 @given(words=st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=10), seed=st.integers(0, 99))
 def test_every_span_of_given_words_is_their_words_joined(words, seed):
-    (features,) = ENCODERS[2].encode_words([words], form="words")
+    (features,) = ENCODERS[2].encode([words], form="words", alignment="words")
     logits = np.random.default_rng(seed).normal(size=(len(features.word_indices[0]), 3))
     (spans,) = decode_word_spans([logits], LABELS, [features], [" ".join(words)])
     for span in spans:

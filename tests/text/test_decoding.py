@@ -131,7 +131,9 @@ def test_spans_are_read_from_the_scheme_of_the_tags(scheme, end, single):
 
 
 def test_valid_decoding_reads_a_legal_sequence_where_the_independent_one_is_not():
-    probabilities = np.array([[0.5, 0.4, 0.1], [0.2, 0.1, 0.7]])  # O, then I-X: 0.35; legal are B-X, I-X: 0.28; O, O: 0.1
+    probabilities = np.array(
+        [[0.5, 0.4, 0.1], [0.2, 0.1, 0.7]]
+    )  # O, then I-X: 0.35; legal are B-X, I-X: 0.28; O, O: 0.1
     features, text = row([(0, 3), (4, 8)]), "New York"
     ((alone,),) = decode_spans([np.log(probabilities)], LABELS, [features], [text])
     assert (alone["text"], alone["score"]) == ("York", pytest.approx(0.7))

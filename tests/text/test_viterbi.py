@@ -104,7 +104,7 @@ def test_every_answer_is_legal_to_seqeval_and_a_legal_argmax_stays(scheme, data)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_sequences_together_are_answered_as_alone(scheme, data):
     rows = data.draw(st.lists(logits_of[scheme], min_size=1, max_size=5))

@@ -13,6 +13,7 @@ from mtl_transformers.data.cells import cells_of
 from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import CheckpointError, ConfigError
 from mtl_transformers.inference.precision import default_device, resolve_precision
+from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.tasks.token_classification import TokenClassification
 from mtl_transformers.training.experiment import Experiment, prepare
@@ -36,7 +37,7 @@ class CheckedTask:
         labelled: labelled rows by split.
         nulls: rows whose label is null, by split.
         counts: items by split and label: rows, spans, or words of a plain tag; empty where there are no labels.
-        num_widened: character spans that do not end at word edges and are widened to whole words, by split.
+        spans: character spans that are not trained as they were given, by split.
     """
 
     task: str
@@ -44,7 +45,7 @@ class CheckedTask:
     labelled: Mapping[str, int]
     nulls: Mapping[str, int]
     counts: Mapping[str, Mapping[str, int]]
-    num_widened: Mapping[str, int]
+    spans: Mapping[str, SpanCounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _checked(experiment: Experiment, name: str) -> CheckedTask:
         labelled={split: of.num_labelled[name] for split, of in splits.items()},
         nulls={split: len(of) + of.num_unlabelled - of.num_labelled[name] for split, of in splits.items()},
         counts=counts if any(counts.values()) else {},
-        num_widened={split: _num_widened(served.task, of) for split, of in splits.items()},
+        spans={split: _span_counts(served.task, of) for split, of in splits.items()},
     )
 
 
@@ -102,13 +103,14 @@ def _counts(task: Task, split: EncodedSplit) -> dict[str, int]:
     return {label: counts[label] for label in task.label_counts}
 
 
-def _num_widened(task: Task, split: EncodedSplit) -> int:
+def _span_counts(task: Task, split: EncodedSplit) -> SpanCounts:
     if not isinstance(task, TokenClassification) or task.options.scheme != "spans":
-        return 0
+        return SpanCounts()
     cells = cells_of(split.table, task.label_columns(task.options))
     read = split.input_of(task.name)
     features = (row for rows in _chunks(split) for row in read.features_of(rows))
-    return sum(task.num_widened(of_row, row) for of_row, row in zip(cells, features, strict=True))
+    counts = (task.span_counts(of_row, row) for of_row, row in zip(cells, features, strict=True))
+    return sum(counts, start=SpanCounts())
 
 
 def _chunks(split: EncodedSplit) -> Iterator[range]:
@@ -151,11 +153,13 @@ def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
                 yield f"{place}, {split}: no row has a label, so it cannot be scored there"
             elif task.nulls[split] > MANY_NULLS * num_rows:
                 yield f"{place}, {split}: {task.nulls[split]:,} of {num_rows:,} labels are null"
-            if task.num_widened[split]:
+            if widened := task.spans[split].widened:
                 yield (
                     f"{place}, {split}: spans that do not end at the edges of words, and are widened to whole words: "
-                    f"{task.num_widened[split]:,}"
+                    f"{widened:,}"
                 )
+            if dropped := task.spans[split].dropped:
+                yield f"{place}, {split}: spans that overlap one that is kept, and are dropped: {dropped:,}"
         train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
         rare = [label for label, items in train.items() if items < FEW_ITEMS]
         if rare:

@@ -110,6 +110,11 @@ def legal_metrics(task: TaskConfig) -> tuple[str, ...]:
     return KINDS[task.kind].legal_metrics(task.kind_options)
 
 
+def option_problems(task: TaskConfig) -> Mapping[str, str]:
+    """Return what one option of a task says against another, by the option to change."""
+    return KINDS[task.kind].option_problems(task.kind_options)
+
+
 def is_legal(metric: str, task: TaskConfig) -> bool:
     """Tell whether a metric can score a task; of a foreign one (``evaluate:…``) nobody knows."""
     return metric in legal_metrics(task) or (metric.startswith(FOREIGN) and metric != FOREIGN)

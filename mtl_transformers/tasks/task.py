@@ -293,6 +293,11 @@ class Task(ABC):
         """Return the options that give the head's outputs their meaning; they cannot change once it is trained."""
         return {}
 
+    @classmethod
+    def option_problems(cls, options: Any) -> Mapping[str, str]:
+        """Return what one option says against another, by the option to change; each alone was checked by its type."""
+        return {}
+
     def check_meaning(self, options: Any) -> None:
         """Refuse options under which the trained head would mean something else.
 

@@ -156,7 +156,7 @@ def test_the_table_of_kinds_is_the_codes():
         kind = KINDS[task.kind]
         forms, metrics = rows.pop(task.kind)
         assert forms == ", ".join(kind.forms)
-        assert tuple(codes(metrics.partition("(")[0])) == kind.legal_metrics(task.options)
+        assert tuple(codes(metrics.partition("(")[0])) == kind.legal_metrics(task.kind_options)
     assert not rows
 
 

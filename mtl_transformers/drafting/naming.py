@@ -39,7 +39,7 @@ ORIGINS = {
 }  # fmt: skip
 """Columns that say where a row is from: seldom what is to be predicted."""
 
-_ID = re.compile(r"(^|[_\W])(id|idx|index|guid|uuid|key|rowid)$|[a-z]I[dD]$", re.IGNORECASE)
+_ID = re.compile(r"(?i:(^|[_\W])(id|idx|index|guid|uuid|key|rowid)$)|[a-z]I[dD]$")
 _NUMBERED = re.compile(r"(.*?)[_ -]?([12ab])$", re.IGNORECASE)
 
 

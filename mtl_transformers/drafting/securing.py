@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import datasets
-
 from mtl_transformers.data.cells import cells_of, class_names
 from mtl_transformers.data.preparing import Tables, load_tables
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
@@ -64,7 +62,7 @@ def _secured_task(task: DraftTask, tables: Tables) -> DraftTask:
     label = task.options.get("label")
     if task.kind not in _UNKNOWN or not isinstance(label, str) or class_names(tables.splits["train"], label):
         return task
-    by_split = {split: _labels(table, label, task) for split, table in tables.splits.items()}
+    by_split = {split: _labels(tables, split, label, task) for split in tables.splits}
     unseen = sorted(set().union(*by_split.values()) - by_split["train"])
     if not unseen:
         return task
@@ -76,9 +74,9 @@ def _secured_task(task: DraftTask, tables: Tables) -> DraftTask:
     )
 
 
-def _labels(table: datasets.Dataset, column: str, task: DraftTask) -> set[str]:
+def _labels(tables: Tables, split: str, column: str, task: DraftTask) -> set[str]:
     found: set[str] = set()
-    for (cell,) in cells_of(table, (column,)):
+    for (cell,) in cells_of(tables.splits[split], (column,)):
         found.update(_written(cell, task))
     return found
 

@@ -9,10 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import datasets
-
-from mtl_transformers.data.cells import cells_of, class_names
-from mtl_transformers.data.loading import load_splits
+from mtl_transformers.data.sampling import Sample, sample_splits
 from mtl_transformers.data.spec import Source
 from mtl_transformers.drafting.files import Group
 
@@ -58,34 +55,35 @@ def seen_datasets(groups: Sequence[Group]) -> list[Seen]:
     Raises:
         DataError: a file that cannot be read, or without rows.
     """
-    return [_seen(group, tables, left_out) for group, tables, left_out in _joined(map(_read, groups))]
+    return [_seen(group, samples, left_out) for group, samples, left_out in _joined(map(_read, groups))]
 
 
-_Read = tuple[Group, dict[str, list[datasets.Dataset]], dict[str, str]]
+_Read = tuple[Group, dict[str, list[Sample]], dict[str, str]]
 
 
 def _read(group: Group) -> _Read:
-    """Return a group without the files that do not fit, its tables by split, and why the files were left out."""
+    """Return a group without the files that do not fit, its samples by split, and why the files were left out."""
     if not group.files:
-        return group, {split: [table] for split, table in load_splits(_source(group, ())).items()}, {}
-    tables: dict[str, list[datasets.Dataset]] = {}
+        return group, {split: [sample] for split, sample in _samples(group, ()).items()}, {}
+    samples: dict[str, list[Sample]] = {}
     kept: dict[str, tuple[str, ...]] = {}
     left_out: dict[str, str] = {}
     expected: set[str] = set()
     for split, files in group.files.items():
         for file in files:
-            table = load_splits(_source(group, (file,)))["train"]
-            expected = expected or set(table.column_names)
-            if reason := _difference(expected, set(table.column_names)):
+            sample = _samples(group, (file,), share=len(files))["train"]
+            expected = expected or set(sample.values)
+            if reason := _difference(expected, set(sample.values)):
                 left_out[file] = reason
                 continue
-            tables.setdefault(split, []).append(table)
+            samples.setdefault(split, []).append(sample)
             kept[split] = (*kept.get(split, ()), file)
-    return replace(group, files=kept), tables, left_out
+    return replace(group, files=kept), samples, left_out
 
 
-def _source(group: Group, files: Sequence[str]) -> Source:
-    return Source(name=group.name, path=group.layout.path, files=list(files), options=group.layout.options)
+def _samples(group: Group, files: Sequence[str], *, share: int = 1) -> dict[str, Sample]:
+    source = Source(name=group.name, path=group.layout.path, files=list(files), options=group.layout.options)
+    return sample_splits(source, max_rows=max(1, SAMPLE_ROWS // share))
 
 
 def _difference(expected: set[str], found: set[str]) -> str | None:
@@ -97,33 +95,29 @@ def _difference(expected: set[str], found: set[str]) -> str | None:
 def _joined(read: Iterable[_Read]) -> Iterator[_Read]:
     """Join groups of one folder and layout whose files say no split and have equal columns."""
     found: dict[Any, _Read] = {}
-    for group, tables, left_out in read:
-        columns = tuple(next(iter(tables.values()))[0].column_names)
+    for group, samples, left_out in read:
+        columns = tuple(next(iter(samples.values()))[0].values)
         apart = group.name if group.says_splits else None
         key = (group.folder, group.layout.path, tuple(sorted(group.layout.options)), columns, apart)
         if key in found:
             first, before, missed = found[key]
             files = (*first.files["train"], *group.files["train"])
-            joined = {"train": [*before["train"], *tables["train"]]}
+            joined = {"train": [*before["train"], *samples["train"]]}
             found[key] = replace(first, files={"train": files}), joined, {**missed, **left_out}
         else:
-            found[key] = group, tables, left_out
+            found[key] = group, samples, left_out
     yield from found.values()
 
 
-def _seen(group: Group, tables: Mapping[str, Sequence[datasets.Dataset]], left_out: Mapping[str, str]) -> Seen:
-    first = next(iter(tables.values()))[0]
-    num_rows = {split: sum(map(len, parts)) for split, parts in tables.items()}
-    values = {split: _sampled(parts, first.column_names) for split, parts in tables.items()}
+def _seen(group: Group, samples: Mapping[str, Sequence[Sample]], left_out: Mapping[str, str]) -> Seen:
+    first = next(iter(samples.values()))[0]
     columns = {
-        name: Column(name, {split: of_split[name] for split, of_split in values.items()}, class_names(first, name))
-        for name in first.column_names
+        name: Column(
+            name,
+            {split: [cell for part in parts for cell in part.values[name]] for split, parts in samples.items()},
+            first.class_names[name],
+        )
+        for name in first.values
     }
+    num_rows = {split: sum(part.num_rows for part in parts) for split, parts in samples.items()}
     return Seen(group, num_rows, columns, left_out)
-
-
-def _sampled(tables: Sequence[datasets.Dataset], columns: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the cells of rows that are spread evenly over some tables, by column."""
-    every = -(-sum(map(len, tables)) // SAMPLE_ROWS) or 1
-    rows = [row for table in tables for row in cells_of(table.select(range(0, len(table), every)), columns)]
-    return {name: [row[place] for row in rows] for place, name in enumerate(columns)}

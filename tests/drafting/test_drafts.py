@@ -175,7 +175,7 @@ def test_files_of_other_columns_are_other_datasets_and_equal_ones_are_parts_of_o
     write_csv("other.csv", ["text", "mood"], label_rows(rng))
     raw = drafted("jan.csv", "feb.csv", "other.csv")
     assert {name: section["files"] for name, section in raw["data"].items()} == {
-        "jan": {"train": ["jan.csv", "feb.csv"]}["train"],
+        "jan": ["jan.csv", "feb.csv"],
         "other": "other.csv",
     }
     assert {name: task["data"] for name, task in raw["tasks"].items()} == {"jan": "jan", "mood": "other"}

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from mtl_transformers.cli.main import app
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "help.txt"
-COMMANDS = ("train", "check", "evaluate", "predict", "push")
+COMMANDS = ("init", "train", "check", "evaluate", "predict", "push")
 PLAIN = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
 
 

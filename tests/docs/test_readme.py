@@ -322,7 +322,7 @@ def test_the_walk_through_runs_as_it_stands_and_prints_what_is_shown(tmp_path: P
     }
     (tmp_path / "tickets.yaml").write_text(OWN_CONFIG, encoding="utf-8")
     steps = steps_of_the_walk_through()
-    assert len(steps) == 6
+    assert len(steps) == 7
     for block, shown in steps:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],

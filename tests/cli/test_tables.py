@@ -31,7 +31,7 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "truncated": 0.0512,
             "tasks": ["billing_intents", "entities"],
             "unlabelled_rows_left_out": unlabelled,
-            "empty_rows_left_out": empty,
+            "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
         }
     ]
     tasks = [

@@ -36,7 +36,8 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
         (
             "data.tickets.split.validaton",
             0.1,
-            "data.tickets.split.validaton: unknown key; did you mean 'validation'? (known: validation, test)",
+            "data.tickets.split.validaton: unknown key; did you mean 'validation'? (known: validation, test, "
+            "stratify, group, time)",
         ),
         (
             "data.tickets.split",
@@ -46,7 +47,13 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
         (
             "data.tickets.filter.drop_emty",
             True,
-            "data.tickets.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
+            "data.tickets.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
+            "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
+        ),
+        (
+            "data.tickets.filter.drop_duplicates",
+            {"nera": 0.8},
+            "data.tickets.filter.drop_duplicates.nera: unknown key; did you mean 'near'? (known: near)",
         ),
         ("tasks.intent.wieght", 1, "tasks.intent.wieght: unknown key; did you mean 'weight'? (known: data, kind, "),
         ("tasks.intent.label_name", [], "tasks.intent.label_name: unknown key; did you mean 'label_names'? (known: "),
@@ -75,7 +82,8 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
         }
         assert problems(raw=raw) == [
             f"data.{name}.text: expected text, or a list; got true. {QUOTE}",
-            f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
+            f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
+            "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
             f"data.{name}.pat: unknown key; did you mean 'path'? (known: path, name, revision, files, options, splits, "
             "split, text, id, max_length, shuffle, limit, filter)",
             f"tasks.{name}.label: expected text; got 1.5. Quote it: '1.5'",
@@ -86,7 +94,6 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
     "path",
     [
         "data.tickets.clean",
-        "data.tickets.filter.drop_duplicates",
     ],
 )
 def test_keys_of_later_issues_are_unknown(problems, path):

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from mtl_transformers.data.caching import values_key
 from mtl_transformers.data.origins import Origin, numbered, without_numbers
 from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, encode_split, fit_task, load_tables
-from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, Filters, HashSplit, Source
 from mtl_transformers.errors import DataError
 from mtl_transformers.model.tokenizer import text_backend, words_backend
 from mtl_transformers.tasks.kinds import KINDS
@@ -127,10 +127,11 @@ def test_rows_are_shuffled_before_the_limit(tmp_path: Path) -> None:
 def test_empty_rows_are_filtered_after_the_limit(tmp_path: Path) -> None:
     rows = [{"text": "" if n < 3 else f"text {n}", "label": 0} for n in range(10)]
     tables = load_tables(
-        spec(tmp_path, {"train": rows, "validation": texts(2)}, limit={"train": 5}, drop_empty=True), seed=0
+        spec(tmp_path, {"train": rows, "validation": texts(2)}, limit={"train": 5}, filters=Filters(drop_empty=True)),
+        seed=0,
     )
     assert list(tables.splits["train"]["text"]) == ["text 3", "text 4"]
-    assert tables.num_dropped == {"train": 3, "validation": 0}
+    assert tables.num_dropped == {"train": {"drop_empty": 3}, "validation": {"drop_empty": 0}}
 
 
 def test_an_empty_text_is_refused_unless_it_is_behind_the_limit(tmp_path: Path) -> None:

@@ -1,16 +1,12 @@
-import unicodedata
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
 import datasets
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from mtl_transformers.data.fingerprints import normalize
 from mtl_transformers.data.splitting import (
     limit_rows,
-    normalize,
     shuffle_rows,
     split_by_column,
     split_by_hash,
@@ -168,32 +164,6 @@ def test_splitting_needs_train_and_its_text_columns_and_enough_rows() -> None:
         by_hash({"train": table(["a"])}, text=("txt",), validation=0.1)
     with pytest.raises(DataError, match=r"split 'validation' without a row \(3 rows in all\)"):
         by_hash({"train": table(texts(3))}, validation=1e-9)
-
-
-# normalisation
-
-
-@pytest.mark.parametrize(
-    ("text", "normal"),
-    [
-        ("  My\tCARD \n was", "my card was"),
-        ("ﬁne Straße", "fine strasse"),
-        ("e\u0301", "\u00e9"),
-        (["My", "CARD"], "my card"),
-        (["a", None, ""], "a"),
-        (None, ""),
-        ([], ""),
-    ],
-)
-def test_normalisation_folds_case_width_and_space(text: object, normal: str) -> None:
-    assert normalize(text) == normal
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.text(max_size=30), st.sampled_from([str.swapcase, str.upper, lambda s: s.replace(" ", " \t ")]))
-def test_normalisation_does_not_see_space_and_ascii_case(text: str, change: Callable[[str], str]) -> None:
-    plain = unicodedata.normalize("NFKC", text).encode("ascii", "ignore").decode()
-    assert normalize(change(plain)) == normalize(plain)
 
 
 # order and limit

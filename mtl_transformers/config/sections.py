@@ -73,7 +73,7 @@ class SplitByShares(Section):
     test: Share | None = None
     """Share of the rows."""
     stratify: Text | None = None
-    """A label column (names, numbers or lists of these) whose every label gets its shares; equal texts are on one side."""
+    """A column (names, numbers or lists of these) whose every label gets its shares; equal texts are on one side."""
     group: Text | None = None
     """A column of groups, none of which is on two sides; the shares are of the groups, by a seeded hash."""
     time: Text | None = None

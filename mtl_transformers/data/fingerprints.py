@@ -1,7 +1,7 @@
 """What makes two texts equal, and the numbers that stand for texts.
 
-Owns the one notion of equality that splits, filters and checks share: letters, their marks and digits count; case, width,
-punctuation, symbols and space do not. Does not know what equal texts are used for.
+Owns the one notion of equality that splits, filters and checks share: letters, their marks and digits count; case,
+width, punctuation, symbols and space do not. Does not know what equal texts are used for.
 """
 
 from __future__ import annotations

@@ -36,10 +36,8 @@ def test_leaks_are_found_across_datasets_with_their_counterparts(tmp_path: Path)
         "a": tables(tmp_path, "a", train=["x", "Pay now!", "y"], validation=["z"], test=["w", "pay now", "PAY now"]),
         "b": tables(tmp_path, "b", train=[["z"], ["q"]], validation=[["y"]]),
     }
-    found = {
-        (of.dataset, of.other, of.split): (of.found.rows.tolist(), of.found.others.tolist()) for of in leaks_of(given)
-    }
-    assert found == {
+    leaks = {(of.dataset, of.other, of.split): of.found for of in leaks_of(given)}
+    assert {where: (found.rows.tolist(), found.others.tolist()) for where, found in leaks.items()} == {
         ("a", "a", "test"): ([1], [1]),
         ("a", "b", "validation"): ([2], [0]),
         ("b", "a", "validation"): ([0], [0]),

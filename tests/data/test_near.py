@@ -1,5 +1,6 @@
 """Near-duplicates: no row is said to be near that is not, and hardly any is missed."""
 
+import itertools
 import time
 
 import numpy as np
@@ -12,7 +13,7 @@ from mtl_transformers.data.near import bands_for, jaccard, near_duplicates_of
 
 def pairs(text: str) -> set[int]:
     words = ["<", *text.split(), ">"]
-    return {hash(pair) for pair in zip(words, words[1:], strict=False)}
+    return {hash(pair) for pair in itertools.pairwise(words)}
 
 
 def found(texts: list[str], threshold: float, labels: list[int] | None = None) -> dict[int, int]:

@@ -12,7 +12,7 @@ from mtl_transformers.config.sections import (
     FilterConfig,
     MixingConfig,
     SplitByColumn,
-    SplitByHash,
+    SplitByShares,
     TrackingConfig,
     TrainingConfig,
 )
@@ -29,7 +29,7 @@ __all__ = [
     "FilterConfig",
     "MixingConfig",
     "SplitByColumn",
-    "SplitByHash",
+    "SplitByShares",
     "TaskConfig",
     "TrackingConfig",
     "TrainingConfig",

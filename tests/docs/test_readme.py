@@ -27,7 +27,7 @@ from tiny import tiny_encoder_dir
 import mtl_transformers
 from mtl_transformers import train
 from mtl_transformers.cli.main import app
-from mtl_transformers.config import Config, DataConfig, FilterConfig, SplitByColumn, SplitByHash, load_config
+from mtl_transformers.config import Config, DataConfig, FilterConfig, SplitByColumn, SplitByShares, load_config
 from mtl_transformers.config.tasks import task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
@@ -116,7 +116,7 @@ def test_every_kind_is_shown_once():
 
 def test_the_keys_of_split_are_shown():
     shown = {key for block in FRAGMENTS for key in yaml.safe_load(block)["split"]}
-    assert shown == keys_of(SplitByColumn).keys() | keys_of(SplitByHash).keys()
+    assert shown == keys_of(SplitByColumn).keys() | keys_of(SplitByShares).keys()
 
 
 def marked(word: str) -> set[str]:

@@ -6,6 +6,7 @@ The order of a dataset's preparation is: split, shuffle, limit, filter.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -24,6 +25,8 @@ from mtl_transformers.data.spec import SPLITS
 from mtl_transformers.data.stratifying import stratified_sides
 from mtl_transformers.data.times import sides_by_time, times_of
 from mtl_transformers.errors import ConfigError, DataError, nearest
+
+_LOG = logging.getLogger(__name__)
 
 
 def split_by_column(
@@ -238,6 +241,9 @@ def _divided(
                 f"({len(sides)} rows in all); change the ratios or give more rows"
             )
         made[split] = splits["train"].select(rows)
+    _LOG.info(
+        "data.%s.split: %s rows", dataset, ", ".join(f"{split} {len(made[split])}" for split in ("train", *ratios))
+    )
     return {split: made[split] for split in SPLITS if split in made}
 
 

@@ -14,14 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:  # heavy, and only named here
-    from mtl_transformers.checking.check import CheckedTask, Report
     from mtl_transformers.drafting.drafts import Drafts
     from mtl_transformers.metrics import LabelScore
     from mtl_transformers.training.evaluation import TaskScores
     from mtl_transformers.training.loop import Result
 
 WIDE = 1000  # columns of a file, in which nothing has to wrap
-MOST_LABELS = 12  # of a task, in a check
 
 
 def show(*parts: str | Table) -> None:
@@ -68,13 +66,14 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
         ),
         "",
         table(
-            ("task", "dataset", "kind", "labelled", "weight"),
+            ("task", "dataset", "kind", "labelled", "passes", "weight"),
             (
                 (
                     of["task"],
                     of["dataset"],
                     of["kind"],
                     f"{of['labelled_rows']:,}",
+                    f"{of['passes']:.2f}",
                     f"{of['weight']:g}",
                 )
                 for of in plan["tasks"]
@@ -149,32 +148,3 @@ def show_drafts(drafts: Drafts) -> None:
         show(table((dataset.name, "taken for", "because"), rows, num_names=3), "")
         show(*(f"left out: {file}: {why}" for file, why in dataset.left_out.items()))
     show(*(f"left out: {why}" for why in drafts.left_out.values()))
-
-
-def show_check(report: Report) -> None:
-    """Print the plan, the labels of each task and split, and the warnings."""
-    show_plan(report.plan, where="nothing is trained")
-    rows = (
-        (task.task, split, f"{labelled:,}", f"{task.nulls[split]:,}")
-        for task in report.tasks
-        for split, labelled in task.labelled.items()
-    )
-    show("", table(("task", "split", "labelled", "null"), rows, num_names=2))
-    for task in report.tasks:
-        if task.counts:
-            _show_counts(task)
-    show("", *(f"warning: {warning}" for warning in report.warnings), _counted(len(report.warnings), "warning"))
-
-
-def _show_counts(task: CheckedTask) -> None:
-    """Print how often each label occurs in each split, the most frequent ones of train first."""
-    ranked = sorted(task.counts["train"].items(), key=lambda pair: -pair[1])
-    splits = list(task.counts)
-    rows = ((label, *(f"{task.counts[split][label]:,}" for split in splits)) for label, _ in ranked[:MOST_LABELS])
-    show("", table((task.task, *splits), rows))
-    if len(ranked) > MOST_LABELS:
-        show(f"… and {len(ranked) - MOST_LABELS} labels more")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number or 'no'} {thing}s"

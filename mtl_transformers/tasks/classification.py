@@ -175,6 +175,14 @@ class Classification(Task):
             raise label_sets.unknown(label, self.labels, self._known)
         return place
 
+    def labels_in(self, cells: Cells) -> Sequence[str]:
+        """Return the row's label."""
+        label = label_sets.plain(cells[0])
+        if label is None:
+            return ()
+        place = self._known.get(str(label))
+        return (str(label if place is None else self.labels[place]),)
+
     def _labels(self, labels: Sequence[int], rows: Sequence[Features]) -> tuple[Tensor, int]:
         return torch.tensor(labels, dtype=torch.int64), len(labels)
 

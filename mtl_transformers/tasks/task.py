@@ -151,6 +151,14 @@ class Task(ABC):
             DataError: for a malformed label.
         """
 
+    def labels_in(self, cells: Cells) -> Sequence[str]:
+        """Return the label of each item in one row's label cells, whether training had it or not; none of numbers."""
+        return ()
+
+    def numbers_in(self, labels: Sequence[EncodedLabel]) -> Mapping[str, NDArray[np.float64]]:
+        """Return by target the numbers ``[N]`` that encoded labels are, NaN where null; nothing of other labels."""
+        return {}
+
     @abstractmethod
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the sum of the item losses (a scalar) of logits ``[M, C]``, each times its weight."""

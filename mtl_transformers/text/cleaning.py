@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import get_args
 
 from mtl_transformers.errors import ConfigError, nearest
 from mtl_transformers.text import cleaning_steps
@@ -86,7 +87,7 @@ def _choices(name: str) -> Mapping[str, str]:
     """Return what a step can be told: what is stored of a choice, by every way to write it."""
     match name:
         case "normalize_unicode":
-            return {form: form for form in ("NFKC", "NFC", "NFKD", "NFD")}
+            return {form: form for form in get_args(cleaning_steps.NormalForm)}
         case "drop_stopwords":
             return cleaning_steps.stopword_languages()
         case _:

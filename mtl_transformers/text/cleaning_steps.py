@@ -13,11 +13,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from typing import Literal
 
 import regex
 import stopwords
 
 from mtl_transformers.text.edits import WORD, Edited, Replacement, replaced
+
+NormalForm = Literal["NFKC", "NFC", "NFKD", "NFD"]
 
 _INSIDE_A_TAG = r"""(?:"[^"]*"|'[^']*'|[^<>"'])*+"""
 _MARKUP = regex.compile(
@@ -29,10 +32,10 @@ _MARKUP = regex.compile(
     )+""",
     regex.DOTALL | regex.IGNORECASE | regex.VERBOSE,
 )
-_WITHIN_WORDS = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark q s samp small span strike strong sub "
-    "sup time tt u var wbr".split()
-)
+_WITHIN_WORDS = frozenset((
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
+    "kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr",
+))  # fmt: skip
 """Elements that do not part the text before them from the text behind (HTML §4.5, and obsolete ones)."""
 
 _REFERENCE = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
@@ -79,14 +82,14 @@ def _references(text: str) -> Iterator[Replacement]:
             yield found.start(), end, new
 
 
-def normalize_unicode(text: str, form: str) -> Edited:
+def normalize_unicode(text: str, form: NormalForm) -> Edited:
     """Bring characters into a normal form: by NFKC ``ﬁ`` becomes ``fi``, and a letter takes its marks in."""
     if unicodedata.is_normalized(form, text):
         return Edited(text)
     return replaced(text, _normalized_parts(text, form))
 
 
-def _normalized_parts(text: str, form: str) -> Iterator[Replacement]:
+def _normalized_parts(text: str, form: NormalForm) -> Iterator[Replacement]:
     """Yield the smallest parts that normalise by themselves and change."""
     for found in _BESIDE_ASCII.finditer(text):
         if unicodedata.is_normalized(form, found[0]):
@@ -100,7 +103,7 @@ def _normalized_parts(text: str, form: str) -> Iterator[Replacement]:
                 start = place
 
 
-def _stands_apart(before: str, character: str, form: str) -> bool:
+def _stands_apart(before: str, character: str, form: NormalForm) -> bool:
     """Tell whether a character begins a part: no mark (nor made of one), and not composed with what is before."""
     if unicodedata.combining(unicodedata.normalize("NFKD", character)[0]):
         return False
@@ -134,7 +137,7 @@ def _without_accents(character: str) -> str:
 
 
 def strip_punctuation(text: str) -> Edited:
-    """Take out punctuation (Unicode's, and the symbols of ASCII, as BERT's tokenizer has it): ``don't`` is ``don t``."""
+    """Take out Unicode's punctuation and ASCII's symbols, as BERT's tokenizer counts them: ``don't`` is ``don t``."""
     spans = (found.span() for found in _PUNCTUATION.finditer(text))
     return replaced(text, ((start, end, _gap(text, start, end)) for start, end in spans))
 

@@ -131,6 +131,7 @@ def test_what_a_normalised_character_stands_for_normalises_to_a_text_with_it(tex
         ("ｶﾞx", [("ガ", "ｶﾞ"), ("x", "x")]),
         ("\u1112\u1161\u11abx", [("한", "\u1112\u1161\u11ab"), ("x", "x")]),
         ("②é", [("2", "②"), ("é", "é")]),
+        ("aﾞ\u0301", [("á", "aﾞ\u0301"), ("\u3099", "aﾞ\u0301")]),  # a mark that only its decomposition shows
     ],
 )
 def test_a_normalised_character_stands_for_the_smallest_part(text, stands_for):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mtl_transformers.config.sections import DataConfig, SplitByColumn, SplitByHash
+from mtl_transformers.config.sections import AugmentConfig, DataConfig, SplitByColumn, SplitByHash
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+from mtl_transformers.text.augmenting import Augment
 
 
 def dataset_spec(name: str, section: DataConfig) -> DatasetSpec:
@@ -25,7 +26,9 @@ def dataset_spec(name: str, section: DataConfig) -> DatasetSpec:
         split=_split(section.split),
         shuffle=section.shuffle,
         limit={split: rows for split, rows in section.limit.items()},  # noqa: C416  a wider type of key
+        clean=section.clean,
         drop_empty=section.filter.drop_empty,
+        augment=None if section.augment is None else _augment(section.augment),
     )
 
 
@@ -35,3 +38,16 @@ def _split(section: SplitByColumn | SplitByHash | None) -> ColumnSplit | HashSpl
     if isinstance(section, SplitByHash):
         return HashSplit(section.model_dump(exclude_none=True))
     return None
+
+
+def _augment(section: AugmentConfig) -> Augment:
+    return Augment(
+        share=section.share,
+        word_swap=section.word_swap,
+        token_dropout=section.token_dropout,
+        random_mask=section.random_mask,
+        synonyms=0.0 if section.synonyms is None else section.synonyms.probability,
+        typos=section.typos,
+        casing=section.casing,
+        synonyms_file=None if section.synonyms is None else section.synonyms.file,
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mtl_transformers.text.augmenting import Augment
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -62,7 +64,9 @@ class DatasetSpec:
         split: how missing splits are made; ``None``: a tenth of train by hash where there is no validation split.
         shuffle: shuffle each split by the seed before the limit.
         limit: at most this many rows, by split.
+        clean: steps that texts go through, as `text.cleaning.step_of` writes them.
         drop_empty: leave out rows without text instead of refusing them.
+        augment: how training texts are changed; ``None``: not at all.
     """
 
     source: Source
@@ -73,7 +77,9 @@ class DatasetSpec:
     split: ColumnSplit | HashSplit | None = None
     shuffle: bool = False
     limit: Mapping[str, int] = field(default_factory=dict)
+    clean: tuple[str, ...] = ()
     drop_empty: bool = False
+    augment: Augment | None = None
 
     @property
     def name(self) -> str:

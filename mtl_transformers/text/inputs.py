@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
-from typing import Any
+from itertools import accumulate, islice
+from typing import Any, Protocol
 
 from mtl_transformers.errors import DataError
+from mtl_transformers.text.cleaning import clean, clean_words
+from mtl_transformers.text.edits import Edited
 from mtl_transformers.text.encoding import Alignment, Features, Form, Row, TextEncoder
 from mtl_transformers.text.masking import Vocabulary, masked
 
@@ -41,6 +43,7 @@ class Input:
         max_length: tokens of a sequence, special tokens included.
         aligned: what is known of words: see `TextEncoder.encode`.
         stride: tokens that two windows of a long text share; ``None``: a long text is cut.
+        clean: the steps of cleaning before it is encoded (`cleaning.step_of`); characters are counted as before.
         num_context: of options, how many of the columns are the context.
         mask_probability: of a masked input, the share of the tokens that are to be predicted; ``None``: no mask.
         mask_words: whole words are masked.
@@ -51,6 +54,7 @@ class Input:
     max_length: int
     aligned: Alignment | None = None
     stride: int | None = None
+    clean: tuple[str, ...] = ()
     num_context: int = 0
     mask_probability: float | None = None
     mask_words: bool = False
@@ -72,7 +76,57 @@ class Input:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Input:
         """Rebuild an input from `to_json`."""
-        return cls(**{**values, "columns": tuple(values["columns"])})
+        return cls(**{**values, "columns": tuple(values["columns"]), "clean": tuple(values["clean"])})
+
+
+class Noise(Protocol):
+    """What augmentation does to one row."""
+
+    def of_text(self, text: Edited) -> Edited:
+        """Return an edit of a cleaned text."""
+
+    def of_words(self, words: Sequence[str]) -> tuple[list[str], list[int]]:
+        """Return other words, and for each the number of the word that it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditedRow:
+    """A row as it is encoded, and the way back to the row as it was given.
+
+    Attributes:
+        row: cleaned and augmented.
+        last: the edit of the text that characters count in.
+        length: of that text as it was given, in characters.
+        words: the words as they were given.
+        numbers: of each word of `row`, the number of the word that it was.
+    """
+
+    row: RowOf
+    last: Edited | None = None
+    length: int = 0
+    words: Sequence[str] = ()
+    numbers: Sequence[int] = ()
+
+    def located(self, features: Features) -> Features:
+        """Return features whose words have the characters and the numbers of the row as it was given."""
+        if not features.word_spans:
+            return features
+        if self.last is not None:
+            spans = [self._back(self.last, start, end) for start, end in features.word_spans]
+            return replace(features, word_spans=spans)
+        starts = accumulate((len(word) + 1 for word in self.words), initial=0)
+        return replace(
+            features,
+            word_indices=[[self.numbers[word] for word in of_sequence] for of_sequence in features.word_indices],
+            word_spans=[(start, start + len(word)) for start, word in zip(starts, self.words, strict=False)],
+        )
+
+    def _back(self, edited: Edited, start: int, end: int) -> tuple[int, int]:
+        """Return the characters that some of the edited text stand for; a piece may have none."""
+        if start < end:
+            return edited.back(start, end)
+        place = edited.back(start, start + 1)[0] if start < len(edited.text) else self.length
+        return place, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +211,17 @@ def excerpt_of(row: RowOf) -> str:
     return row if isinstance(row, str) else " ".join(row)
 
 
-def encode(encoder: TextEncoder, rows: Sequence[RowOf], given: Input, *, form: Form | None = None) -> list[Features]:
-    """Encode rows as an input reads them.
+def encode(
+    encoder: TextEncoder,
+    rows: Sequence[RowOf],
+    given: Input,
+    *,
+    form: Form | None = None,
+    noise: Sequence[Noise] | None = None,
+) -> list[Features]:
+    """Clean and encode rows as an input reads them.
+
+    Words and pieces are told by the characters, and the numbers of the words, that the rows had before.
 
     Args:
         encoder: of the input's form and length.
@@ -166,19 +229,49 @@ def encode(encoder: TextEncoder, rows: Sequence[RowOf], given: Input, *, form: F
         given: the input.
         form: how the rows were given, if not in the input's form: raw text for words, or the other way round, or a pair
             for a single option.
+        noise: in training, what becomes of the texts of each row after cleaning.
     """
     form = form or given.form
+    edited = [_edited(row, given.clean, None if noise is None else noise[n]) for n, row in enumerate(rows)]
+    texts: list[Any] = [of.row for of in edited]
     if form == "options":
-        return _encode_options(encoder, rows, given)
+        return _encode_options(encoder, texts, given)
     aligned = None if form == "pair" and given.aligned == "words" else given.aligned
-    texts: Any = rows
-    return encoder.encode(texts, form=form, alignment=aligned, stride=given.stride)
+    features = encoder.encode(texts, form=form, alignment=aligned, stride=given.stride)
+    if not given.clean and noise is None:
+        return features
+    return [of.located(row) for of, row in zip(edited, features, strict=True)]
 
 
 def hidden(row: Features, given: Input, vocabulary: Vocabulary, *, seed: int) -> Features:
     """Return a row of a masked input with the tokens hidden that are to be predicted."""
     assert given.mask_probability is not None
     return masked(row, vocabulary, probability=given.mask_probability, words=given.mask_words, seed=seed)
+
+
+def _edited(row: RowOf, steps: Sequence[str], noise: Noise | None) -> EditedRow:
+    """Clean a row, and add noise to it."""
+    if not steps and noise is None:
+        return EditedRow(row)
+    if isinstance(row, list):
+        words, numbers = clean_words(row, steps), list(range(len(row)))
+        if noise is not None:
+            words, numbers = noise.of_words(words)
+        return EditedRow(words, words=row, numbers=numbers)
+    if isinstance(row, Options):
+        return EditedRow(
+            Options(*(tuple(_edit(text, steps, noise).text for text in of) for of in (row.context, row.options)))
+        )
+    if isinstance(row, str):
+        edited = _edit(row, steps, noise)
+        return EditedRow(edited.text, last=edited, length=len(row))
+    first, second = (_edit(text, steps, noise) for text in row)
+    return EditedRow((first.text, second.text), last=second, length=len(row[1]))
+
+
+def _edit(text: str, steps: Sequence[str], noise: Noise | None) -> Edited:
+    cleaned = clean(text, steps)
+    return cleaned if noise is None else cleaned.then(noise.of_text(cleaned))
 
 
 def _encode_options(encoder: TextEncoder, rows: Sequence[Any], given: Input) -> list[Features]:

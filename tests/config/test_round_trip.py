@@ -34,6 +34,7 @@ COUNT = st.integers(1, 10**12)
 POSITIVE = st.floats(1e-12, 1e12)
 SHARE = st.floats(0.001, 0.499)
 SPLIT = st.sampled_from(["train", "validation", "test"])
+STEP = st.sampled_from(["lowercase", "normalize_unicode", {"normalize_unicode": "NFC"}, {"drop_stopwords": "en"}])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -57,7 +58,10 @@ DATASET = section(
     max_length=st.none() | COUNT,
     shuffle=st.booleans(),
     limit=st.dictionaries(SPLIT, COUNT),
+    clean=st.lists(STEP, max_size=3),
     filter=section({}, drop_empty=st.booleans()),
+    augment=st.none()
+    | section({"typos": SHARE}, share=SHARE, synonyms=st.none() | section({"file": TEXT, "probability": SHARE})),
 )
 TRAINING = st.one_of(
     section({}, epochs=POSITIVE, batch_size=COUNT),

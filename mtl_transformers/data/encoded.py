@@ -25,7 +25,8 @@ from mtl_transformers.data.preparing import Tables
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
-from mtl_transformers.text.inputs import Encoding, Input, encode, row_of, shared
+from mtl_transformers.text.inputs import Encoding, Input, encode, shared
+from mtl_transformers.text.rows import row_of
 
 FORMAT = "3"  # of the cached tables; a change makes old ones unread
 

@@ -1,36 +1,19 @@
 """What of a row goes into the encoder. Tasks with an equal `Input` share an encoder pass.
 
-Owns the way from a row's columns to what is encoded; encoding itself is ``encoding.py``.
+Owns what a task reads, and the way from rows (``rows.py``) to features; encoding itself is ``encoding.py``'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate, islice
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
-from mtl_transformers.errors import DataError
-from mtl_transformers.text.cleaning import clean, clean_words
-from mtl_transformers.text.edits import Edited
+from mtl_transformers.text.edited_rows import Noise, edited_row
 from mtl_transformers.text.encoding import Alignment, Features, Form, Row, TextEncoder
 from mtl_transformers.text.masking import Vocabulary, masked
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """A row of several sequences: each option behind the row's context, if it has one.
-
-    Attributes:
-        context: no text, one, or two, of which the second one opens the second text of each pair.
-        options: the options' texts, at least one.
-    """
-
-    context: tuple[str, ...]
-    options: tuple[str, ...]
-
-
-RowOf = Row | Options
+from mtl_transformers.text.rows import RowOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +62,6 @@ class Input:
         return cls(**{**values, "columns": tuple(values["columns"]), "clean": tuple(values["clean"])})
 
 
-class Noise(Protocol):
-    """What augmentation does to one row."""
-
-    def of_text(self, text: Edited) -> Edited:
-        """Return an edit of a cleaned text."""
-
-    def of_words(self, words: Sequence[str]) -> tuple[list[str], list[int]]:
-        """Return other words, and for each the number of the word that it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class EditedRow:
-    """A row as it is encoded, and the way back to the row as it was given.
-
-    Attributes:
-        row: cleaned and augmented.
-        last: the edit of the text that characters count in.
-        length: of that text as it was given, in characters.
-        words: the words as they were given.
-        numbers: of each word of `row`, the number of the word that it was.
-    """
-
-    row: RowOf
-    last: Edited | None = None
-    length: int = 0
-    words: Sequence[str] = ()
-    numbers: Sequence[int] = ()
-
-    def located(self, features: Features) -> Features:
-        """Return features whose words have the characters and the numbers of the row as it was given."""
-        if not features.word_spans:
-            return features
-        if self.last is not None:
-            spans = [self._back(self.last, start, end) for start, end in features.word_spans]
-            return replace(features, word_spans=spans)
-        starts = accumulate((len(word) + 1 for word in self.words), initial=0)
-        return replace(
-            features,
-            word_indices=[[self.numbers[word] for word in of_sequence] for of_sequence in features.word_indices],
-            word_spans=[(start, start + len(word)) for start, word in zip(starts, self.words, strict=False)],
-        )
-
-    def _back(self, edited: Edited, start: int, end: int) -> tuple[int, int]:
-        """Return the characters that some of the edited text stand for; a piece may have none."""
-        if start < end:
-            return edited.back(start, end)
-        place = edited.back(start, start + 1)[0] if start < len(edited.text) else self.length
-        return place, place
-
-
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """How the texts of an input become features.
@@ -147,68 +80,6 @@ def shared(inputs: Sequence[Input]) -> Input:
     aligned = {given.aligned for given in inputs} - {None}
     assert len(aligned) <= 1  # kinds that align differently read different columns
     return replace(inputs[0], aligned=next(iter(aligned), None))
-
-
-def row_of(cells: Sequence[Any], *, form: Form, num_context: int = 0) -> RowOf:
-    """Return what is encoded of a row's text columns.
-
-    Raises:
-        DataError: a cell is null or not of the form.
-    """
-    if form == "pair":
-        first, second = (_text(cell) for cell in cells)
-        return first, second
-    if form == "text":
-        return _text(cells[0])
-    if form == "options":
-        return Options(tuple(map(_text, cells[:num_context])), tuple(_options(cells[num_context:])))
-    words = cells[0]
-    if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) for word in words):
-        raise DataError(f"{_shown(words)}: expected a list of words")
-    return list(words)
-
-
-def _options(cells: Sequence[Any]) -> list[str]:
-    """Return the options of a row: those of a list, or of several columns, of which empty ones have none."""
-    found: list[str] = []
-    for cell in cells:
-        if isinstance(cell, list | tuple):
-            found += map(_text, cell)
-        elif cell is not None:
-            found.append(_text(cell))
-    if not found:
-        raise DataError(f"{_shown(cells[0] if len(cells) == 1 else list(cells))}: expected at least one text")
-    return found
-
-
-def _text(cell: Any) -> str:
-    if not isinstance(cell, str) or not cell.strip():
-        raise DataError(f"{_shown(cell)}: expected a text that is not empty")
-    return cell
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}…"
-
-
-def text_of(row: RowOf) -> str:
-    """Return the text that character offsets count in: the raw text, of a pair the second one, or the words joined."""
-    match row:
-        case str():
-            return row
-        case (_, second) if isinstance(row, tuple):
-            return second
-        case Options():
-            return ""
-    return " ".join(row)
-
-
-def excerpt_of(row: RowOf) -> str:
-    """Return a row's texts in one, for people."""
-    if isinstance(row, Options):
-        return " ".join([*row.context, *row.options])
-    return row if isinstance(row, str) else " ".join(row)
 
 
 def encode(
@@ -232,7 +103,7 @@ def encode(
         noise: in training, what becomes of the texts of each row after cleaning.
     """
     form = form or given.form
-    edited = [_edited(row, given.clean, None if noise is None else noise[n]) for n, row in enumerate(rows)]
+    edited = [edited_row(row, given.clean, None if noise is None else noise[n]) for n, row in enumerate(rows)]
     texts: list[Any] = [of.row for of in edited]
     if form == "options":
         return _encode_options(encoder, texts, given)
@@ -247,31 +118,6 @@ def hidden(row: Features, given: Input, vocabulary: Vocabulary, *, seed: int) ->
     """Return a row of a masked input with the tokens hidden that are to be predicted."""
     assert given.mask_probability is not None
     return masked(row, vocabulary, probability=given.mask_probability, words=given.mask_words, seed=seed)
-
-
-def _edited(row: RowOf, steps: Sequence[str], noise: Noise | None) -> EditedRow:
-    """Clean a row, and add noise to it."""
-    if not steps and noise is None:
-        return EditedRow(row)
-    if isinstance(row, list):
-        words, numbers = clean_words(row, steps), list(range(len(row)))
-        if noise is not None:
-            words, numbers = noise.of_words(words)
-        return EditedRow(words, words=row, numbers=numbers)
-    if isinstance(row, Options):
-        return EditedRow(
-            Options(*(tuple(_edit(text, steps, noise).text for text in of) for of in (row.context, row.options)))
-        )
-    if isinstance(row, str):
-        edited = _edit(row, steps, noise)
-        return EditedRow(edited.text, last=edited, length=len(row))
-    first, second = (_edit(text, steps, noise) for text in row)
-    return EditedRow((first.text, second.text), last=second, length=len(row[1]))
-
-
-def _edit(text: str, steps: Sequence[str], noise: Noise | None) -> Edited:
-    cleaned = clean(text, steps)
-    return cleaned if noise is None else cleaned.then(noise.of_text(cleaned))
 
 
 def _encode_options(encoder: TextEncoder, rows: Sequence[Any], given: Input) -> list[Features]:

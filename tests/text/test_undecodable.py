@@ -58,11 +58,10 @@ def test_bytes_of_utf_16_are_told_from_those_of_latin_1(tmp_path: Path) -> None:
 def test_any_bytes_agree_with_pythons_own_decoder(tmp_path: Path, content: bytes, chunk_bytes: int) -> None:
     path = write(tmp_path, content)
     found = undecodable(path, chunk_bytes=chunk_bytes)
-    try:
+    if found is None:
         content.decode()
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode().replace("\r\n", "\n").replace("\r", "\n")
-        assert found is not None
-        assert (found.offset, found.line) == (error.start, before.count("\n") + 1)
     else:
-        assert found is None
+        with pytest.raises(UnicodeDecodeError) as raised:
+            content.decode()
+        before = content[: raised.value.start].decode().replace("\r\n", "\n").replace("\r", "\n")
+        assert (found.offset, found.line) == (raised.value.start, before.count("\n") + 1)

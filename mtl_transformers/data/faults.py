@@ -10,7 +10,6 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from mmap import ACCESS_READ, mmap
 from types import NoneType
 from typing import Any
@@ -26,7 +25,8 @@ _NULL_ELEMENT = re.compile(rb"[\[,]\s*null\s*[,\]]")
 _HALF = re.compile("[\ud800-\udfff]")
 _OBJECT = "expected an object with the columns of a row"
 _LONGEST_CELL = 2**31 - 1
-_CSV_SCAN = {"delimiter", "sep", "quotechar", "encoding", "keep_default_na", "na_values", "features", "chunksize"}
+_CSV_SCAN = {"delimiter", "sep", "quotechar", "quoting", "encoding", "encoding_errors", "column_names", "names"}
+_CSV_SCAN |= {"header", "keep_default_na", "na_values", "features", "chunksize"}
 KINDS: Mapping[type, str] = {
     bool: "true or false",
     int: "a number",
@@ -189,24 +189,27 @@ def csv_reason(reason: str) -> str:
 
 
 def short_csv_row(file: str, options: Mapping[str, object]) -> str | None:
-    """Return the first line of a CSV file with fewer cells than its header, and what to do, or ``None``.
+    """Return the first line of a CSV file with fewer cells than columns, and what to do, or ``None``.
 
     Files that are read by other options than those of the `csv` module are left to their reader.
     """
-    if options.keys() - _CSV_SCAN:
+    if options.keys() - _CSV_SCAN or options.get("header", "infer") not in ("infer", None):
         return None
+    names = options.get("column_names") or options.get("names")
     delimiter = str(options.get("delimiter") or options.get("sep") or ",")
     quote = str(options.get("quotechar") or '"')
+    quoting = csv.QUOTE_NONE if options.get("quoting") == csv.QUOTE_NONE else csv.QUOTE_MINIMAL
     if len(delimiter) != 1 or len(quote) != 1:
         return None
     csv.field_size_limit(_LONGEST_CELL)
-    with open(file, encoding=str(options.get("encoding") or "utf-8-sig"), newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter, quotechar=quote)
-        (header,) = islice(filter(None, reader), 1)
+    encoding, errors = (options.get(name) for name in ("encoding", "encoding_errors"))
+    with open(file, encoding=str(encoding or "utf-8-sig"), errors=str(errors or "strict"), newline="") as stream:
+        reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, quoting=quoting)
+        columns = names if isinstance(names, Sequence) else next(filter(None, reader))
         for cells in filter(None, reader):
-            if len(cells) < len(header):
+            if len(cells) < len(columns):
                 return (
-                    f"line {reader.line_num}: {len(cells)} cells, but there are {len(header)} columns. Fix the line: "
+                    f"line {reader.line_num}: {len(cells)} cells, but there are {len(columns)} columns. Fix the line: "
                     "an empty cell still has its delimiter"
                 )
     return None

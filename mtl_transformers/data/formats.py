@@ -217,7 +217,10 @@ def csv_columns(file: str, options: Mapping[str, object], *, dataset: str) -> li
         names = [str(name) for name in first.to_numpy().ravel().tolist()]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             where = f"dataset {dataset!r}, {shown(file)}, line 1"
-            raise DataError(f"{where}: column {repeated[0]!r} stands twice. Name every column once")
+            raise DataError(
+                f"{where}: column {repeated[0]!r} stands twice. Name every column once; where the file has no header, "
+                "name them in options.column_names"
+            )
     found = pd.read_csv(file, **{**reading, "nrows": 1})
     if not isinstance(found.index, pd.RangeIndex) and reading.get("index_col") is None:
         raise DataError(

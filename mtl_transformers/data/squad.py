@@ -35,7 +35,10 @@ _FEATURES = datasets.Features(
 )
 _BATCH_ROWS = 1000
 _LARGEST = 2**31 - 1
-_FORM = 'SQuAD is {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]}'
+_FORM = (
+    'SQuAD is {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text", '
+    '"answer_start"}]}]}]}]}'
+)
 
 
 @dataclass
@@ -164,5 +167,6 @@ def _value(entry: Any, key: str, kind: type, place: str) -> Any:
         raise _FormError(f"{place}: there is no {key!r}{nearest(key, entry)}")
     value = entry[key]
     if type(value) is not kind:
-        raise _FormError(f"{place}, {key}: expected {KINDS[kind]}; got {KINDS[type(value)]}")
+        expected = "a whole number" if kind is int else KINDS[kind]
+        raise _FormError(f"{place}, {key}: expected {expected}; got {KINDS[type(value)]}")
     return value

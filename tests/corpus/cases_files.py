@@ -95,12 +95,12 @@ JSON = [
         "train.jsonl, line 1",
         "Write one object on each line, with double quotes",
     ),
-    _json("JSON in UTF-16", GOOD.encode("utf-16"), "train.jsonl, line 1", "Save the file as UTF-8"),
+    _json("JSON in UTF-16", GOOD.encode("utf-16"), "train.jsonl, line 1: byte 0xff at offset 0", "{encoding: utf-16}"),
     _json(
         "JSON in latin-1",
         _with_line(3, LINES[2].replace("Berlin", "Zürich")).encode("latin-1"),
-        "train.jsonl, line 3, column 'body'",
-        "Save the file as UTF-8",
+        "train.jsonl, line 3: byte 0xfc at offset",
+        "Save the file as UTF-8, or name its encoding, as options: {encoding: latin-1}",
     ),
     _json(
         "JSON with half a character",

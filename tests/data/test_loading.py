@@ -275,7 +275,7 @@ def test_an_unreadable_file_is_named_with_the_reason(
 
 def test_a_file_in_another_encoding_is_told_the_option(folder: Path, cache: str) -> None:
     write(folder / "a.csv", "text\né\n", encoding="latin-1")
-    with pytest.raises(DataError, match=r"a\.csv, line 2: .*UTF-8.*options\.encoding"):
+    with pytest.raises(DataError, match=r"a\.csv, line 2: byte 0xe9 at offset 5 is no UTF-8.*\{encoding: latin-1\}"):
         load(cache, "csv", "a.csv")
 
 

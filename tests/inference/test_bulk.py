@@ -220,7 +220,7 @@ def test_a_malformed_file_is_an_error_that_says_where(
 def test_text_that_is_not_utf_8_is_an_error(model: MultiTaskModel, tmp_path: Path) -> None:
     for name in ("in.csv", "in.jsonl"):
         (tmp_path / name).write_bytes('{"body": "Zürich"}\n'.encode("latin-1"))
-        with pytest.raises(DataError, match=rf"{name}: cannot be read as UTF-8"):
+        with pytest.raises(DataError, match=rf"{name}: line 1: byte 0xfc at offset 11 is no UTF-8.*Save the file"):
             predict_file(model, tmp_path / name, tmp_path / "out.jsonl")
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from mmap import ACCESS_READ, mmap
 from types import NoneType
-from typing import Any
+from typing import Any, Literal
 
 from mtl_transformers.text.undecodable import Undecodable, is_utf8
 
@@ -126,6 +126,8 @@ def not_json(error: json.JSONDecodeError, remedy: str, *, line: int | None = Non
 
 def not_text(found: Undecodable) -> str:
     """Say which byte is no text, and what to do."""
+    if found.after_nul:
+        return f"{found}, and zero bytes stand before it: this is no text. Set path to the file's format, as parquet"
     return f"{found}. Save the file as UTF-8, or name its encoding, as options: {{encoding: {found.likely}}}"
 
 
@@ -198,13 +200,13 @@ def short_csv_row(file: str, options: Mapping[str, object]) -> str | None:
     names = options.get("column_names") or options.get("names")
     delimiter = str(options.get("delimiter") or options.get("sep") or ",")
     quote = str(options.get("quotechar") or '"')
-    quoting = csv.QUOTE_NONE if options.get("quoting") == csv.QUOTE_NONE else csv.QUOTE_MINIMAL
+    style: Literal[0, 3] = csv.QUOTE_NONE if options.get("quoting") == csv.QUOTE_NONE else csv.QUOTE_MINIMAL
     if len(delimiter) != 1 or len(quote) != 1:
         return None
     csv.field_size_limit(_LONGEST_CELL)
     encoding, errors = (options.get(name) for name in ("encoding", "encoding_errors"))
     with open(file, encoding=str(encoding or "utf-8-sig"), errors=str(errors or "strict"), newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, quoting=quoting)
+        reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, quoting=style)
         columns = names if isinstance(names, Sequence) else next(filter(None, reader))
         for cells in filter(None, reader):
             if len(cells) < len(columns):

@@ -23,6 +23,7 @@ class Undecodable:
         byte: its value.
         encoding: in which the file was read.
         reason: what the decoder says.
+        after_nul: zero bytes stand before it, as in files that are no text, and in UTF-16.
     """
 
     line: int
@@ -30,6 +31,7 @@ class Undecodable:
     byte: int
     encoding: str
     reason: str
+    after_nul: bool = False
 
     def __str__(self) -> str:
         return f"line {self.line}: byte {self.byte:#04x} at offset {self.offset} is no {self.encoding} ({self.reason})"
@@ -49,7 +51,7 @@ def undecodable(path: str | Path, encoding: str = "utf-8", *, chunk_bytes: int =
     """Return the first byte of a file that is no text in an encoding, or ``None``."""
     # the codec utf-8-sig counts from behind the mark, which is UTF-8 like any other character
     decoder = codecs.getincrementaldecoder("utf-8" if is_utf8(encoding) else encoding)()
-    line, start, last = 1, 0, ""
+    line, start, last, has_nul = 1, 0, "", False
     with open(path, "rb") as stream:
         while True:
             chunk = stream.read(chunk_bytes)
@@ -57,13 +59,19 @@ def undecodable(path: str | Path, encoding: str = "utf-8", *, chunk_bytes: int =
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                line += _line_ends(decoder.decode(chunk[: max(0, error.start - pending)]), last)
-                offset = start - pending + error.start
-                return Undecodable(line, offset, error.object[error.start], encoding.upper(), error.reason)
+                text = decoder.decode(chunk[: max(0, error.start - pending)])
+                return Undecodable(
+                    line + _line_ends(text, last),
+                    start - pending + error.start,
+                    error.object[error.start],
+                    encoding.upper(),
+                    error.reason,
+                    after_nul=has_nul or "\0" in text,
+                )
             if not chunk:
                 return None
             line += _line_ends(text, last)
-            start, last = start + len(chunk), text[-1:] or last
+            start, last, has_nul = start + len(chunk), text[-1:] or last, has_nul or "\0" in text
 
 
 def _line_ends(text: str, last: str) -> int:

@@ -154,7 +154,7 @@ def test_what_a_file_lacks_is_told_with_its_place(
 
 
 def test_a_misspelt_key_suggests_the_nearest(folder: Path, cache: str) -> None:
-    with pytest.raises(DataError, match="there is no 'answers'; did you mean 'answer'?"):
+    with pytest.raises(DataError, match="there is no 'answers'; did you mean 'answer'"):
         rows_of(cache, json.dumps(V1).replace('"answers"', '"answer"'))
 
 

@@ -53,6 +53,11 @@ def test_bytes_of_utf_16_are_told_from_those_of_latin_1(tmp_path: Path) -> None:
     assert [one and one.likely for one in found] == ["utf-16", "latin-1"]
 
 
+def test_a_file_with_zero_bytes_is_told_from_text(tmp_path: Path) -> None:
+    found = [undecodable(write(tmp_path, content), chunk_bytes=2) for content in (b"a\0b\0\0\xff", b"abc\xff\0")]
+    assert [one and one.after_nul for one in found] == [True, False]
+
+
 @settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=8) | st.lists(PIECES, max_size=9).map(b"".join), chunk_bytes=st.integers(1, 9))
 def test_any_bytes_agree_with_pythons_own_decoder(tmp_path: Path, content: bytes, chunk_bytes: int) -> None:

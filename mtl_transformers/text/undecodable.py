@@ -49,8 +49,9 @@ def is_utf8(encoding: str) -> bool:
 
 def undecodable(path: str | Path, encoding: str = "utf-8", *, chunk_bytes: int = _CHUNK_BYTES) -> Undecodable | None:
     """Return the first byte of a file that is no text in an encoding, or ``None``."""
-    # the codec utf-8-sig counts from behind the mark, which is UTF-8 like any other character
-    decoder = codecs.getincrementaldecoder("utf-8" if is_utf8(encoding) else encoding)()
+    if is_utf8(encoding):
+        encoding = "utf-8"  # the codec utf-8-sig counts from behind the mark, which is UTF-8 like any other character
+    decoder = codecs.getincrementaldecoder(encoding)()
     line, start, last, has_nul = 1, 0, "", False
     with open(path, "rb") as stream:
         while True:

@@ -494,7 +494,12 @@ SQUADS = [
     ),
     _squad("a list as SQuAD", "[]", "train.json, the file: expected an object with 'data'", "SQuAD is"),
     _squad("SQuAD that is cut", '{"data": [\n{"title": "A"', "train.json, line 2: no JSON", "Write the file again"),
-    _squad("SQuAD in latin-1", '{"data": "Zürich"}'.encode("latin-1"), "line 1: byte 0xfc at offset 11", "latin-1"),
+    _squad(
+        "SQuAD in latin-1",
+        '{"data": "Zürich"}'.encode("latin-1"),
+        "line 1: byte 0xfc at offset 11 is no UTF-8 (",
+        "latin-1",
+    ),
 ]
 
 PARALLELS = [

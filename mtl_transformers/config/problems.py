@@ -19,6 +19,7 @@ from mtl_transformers.config.sections import (
     Config,
     DataConfig,
     FilterConfig,
+    NearDuplicates,
     SynonymsConfig,
     split_section,
 )
@@ -172,6 +173,8 @@ def _section_at(path: tuple[str, ...], raw: Mapping[str, object]) -> type[BaseMo
             return AugmentConfig
         case ("data", _, "augment", "synonyms"):
             return SynonymsConfig
+        case ("data", _, "filter", "drop_duplicates"):
+            return NearDuplicates
         case ("tasks", _):
             return task_section(entry)
         case (name,):

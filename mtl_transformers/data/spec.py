@@ -52,6 +52,57 @@ class HashSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class StratifiedSplit:
+    """Splits made from train so that each label of a column has its shares."""
+
+    ratios: Mapping[str, float]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSplit:
+    """Splits made from train: the share of each by a seeded hash of a group."""
+
+    ratios: Mapping[str, float]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Splits made from train: the newest rows by a column of times."""
+
+    ratios: Mapping[str, float]
+    column: str
+
+
+Split = ColumnSplit | HashSplit | StratifiedSplit | GroupSplit | TimeSplit
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which rows are left out, in this order; `drop_leaks` when all datasets are ready.
+
+    Attributes:
+        drop_empty: rows without text, which are refused otherwise.
+        min_words: rows with fewer words in their text columns together.
+        max_words: rows with more.
+        drop_conflicts: train rows whose text stands there with another label too.
+        drop_duplicates: rows whose text and labels equal those of an earlier row of the split.
+        near: with `drop_duplicates`, also rows of equal labels whose text is so near an earlier one's: the least
+            Jaccard index of their pairs of neighbouring words.
+        drop_leaks: train rows whose text stands in validation or test of any dataset.
+    """
+
+    drop_empty: bool = False
+    min_words: int | None = None
+    max_words: int | None = None
+    drop_conflicts: bool = False
+    drop_duplicates: bool = False
+    near: float | None = None
+    drop_leaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetSpec:
     """How a dataset is read and made ready: split, shuffle, limit, filter, in this order.
 
@@ -65,7 +116,9 @@ class DatasetSpec:
         shuffle: shuffle each split by the seed before the limit.
         limit: at most this many rows, by split.
         clean: steps that texts go through, as `text.cleaning.step_of` writes them.
-        drop_empty: leave out rows without text instead of refusing them.
+        filters: which rows are left out.
+        labels: the label columns of its tasks: what filters compare beside the text.
+        word_labels: those of them that label words or characters, and so belong to a text as it is written.
         augment: how training texts are changed; ``None``: not at all.
     """
 
@@ -74,11 +127,13 @@ class DatasetSpec:
     id: str | None = None
     max_length: int | None = None
     stride: int | None = None
-    split: ColumnSplit | HashSplit | None = None
+    split: Split | None = None
     shuffle: bool = False
     limit: Mapping[str, int] = field(default_factory=dict)
     clean: tuple[str, ...] = ()
-    drop_empty: bool = False
+    filters: Filters = Filters()
+    labels: tuple[str, ...] = ()
+    word_labels: tuple[str, ...] = ()
     augment: Augment | None = None
 
     @property

@@ -15,6 +15,7 @@ import torch
 from mtl_transformers.config import Config, TaskConfig, dataset_spec
 from mtl_transformers.data.augmented import Augmentation
 from mtl_transformers.data.encoded import EncodedSplit, encode_split
+from mtl_transformers.data.leaks import without_leaks
 from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
 from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import ConfigError, DataError
@@ -117,7 +118,7 @@ def read_tables(config: Config) -> dict[str, Tables]:
     """Load the datasets; each has a train and a validation split, and the columns that it is asked for."""
     tables = {}
     for name, section in config.data.items():
-        tables[name] = load_tables(dataset_spec(name, section), seed=config.seed)
+        tables[name] = load_tables(dataset_spec(name, section, config.tasks), seed=config.seed)
         if section.id is not None:
             check_columns(tables[name], [section.id], needed_by=f"data.{name}.id")
         for split in ("train", "validation"):
@@ -126,7 +127,7 @@ def read_tables(config: Config) -> dict[str, Tables]:
                     f"data.{name}: no {split} split; it has {', '.join(tables[name].splits)}. Give one under files, "
                     f"map one under splits ({{validation: test}}), or set split: {{validation: 0.1}}"
                 )
-    return tables
+    return without_leaks(tables)
 
 
 def fit_tasks(

@@ -55,12 +55,20 @@ DATASET = section(
     splits=st.dictionaries(SPLIT, TEXT),
     split=st.none()
     | section({"validation": SHARE}, test=st.none() | SHARE)
+    | st.sampled_from(["stratify", "group", "time"]).flatmap(lambda by: section({"test": SHARE, by: TEXT}))
     | section({"column": TEXT}, values=st.dictionaries(TEXT, SPLIT, max_size=2)),
     max_length=st.none() | COUNT,
     shuffle=st.booleans(),
     limit=st.dictionaries(SPLIT, COUNT),
     clean=st.lists(STEP, max_size=3),
-    filter=section({}, drop_empty=st.booleans()),
+    filter=section(
+        {},
+        drop_empty=st.booleans(),
+        min_words=st.none() | COUNT,
+        drop_duplicates=st.booleans() | section({"near": SHARE}),
+        drop_conflicts=st.booleans(),
+        drop_leaks=st.booleans(),
+    ),
     augment=st.none()
     | section({"typos": SHARE}, share=SHARE, synonyms=st.none() | section({"file": TEXT, "probability": SHARE})),
 )

@@ -36,7 +36,8 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
         (
             "data.tickets.split.validaton",
             0.1,
-            "data.tickets.split.validaton: unknown key; did you mean 'validation'? (known: validation, test)",
+            "data.tickets.split.validaton: unknown key; did you mean 'validation'? (known: validation, test, "
+            "stratify, group, time)",
         ),
         (
             "data.tickets.split",
@@ -46,7 +47,13 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
         (
             "data.tickets.filter.drop_emty",
             True,
-            "data.tickets.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
+            "data.tickets.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
+            "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
+        ),
+        (
+            "data.tickets.filter.drop_duplicates",
+            {"near": 0.8, "nera": 0.8},
+            "data.tickets.filter.drop_duplicates.nera: unknown key; did you mean 'near'? (known: near)",
         ),
         ("tasks.intent.wieght", 1, "tasks.intent.wieght: unknown key; did you mean 'weight'? (known: data, kind, "),
         ("tasks.intent.label_name", [], "tasks.intent.label_name: unknown key; did you mean 'label_names'? (known: "),
@@ -56,6 +63,28 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
 )
 def test_an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one(problems, path, value, told):
     assert problems({path: value})[0].startswith(told)
+
+
+@pytest.mark.parametrize("pair", [("stratify", "group"), ("stratify", "time"), ("group", "time")])
+def test_shares_are_made_in_one_way(problems, pair):
+    first, second = pair
+    (told,) = problems({"data.tickets.split": {"test": 0.1, first: "a", second: "b"}})
+    assert told == f"data.tickets.split.{second}: {first} and {second} exclude each other; remove one of them"
+
+
+def test_filters_that_cannot_be_are_refused(problems):
+    place = "data.tickets.filter"
+    assert problems({place: {"min_words": 3, "max_words": 2}}) == [
+        f"{place}.max_words: 2 is below min_words, 3; no row could be left"
+    ]
+    assert problems({place: {"min_words": 0}}) == [f"{place}.min_words: expected a number of at least 1; got 0"]
+    assert problems({place: {"drop_duplicates": 1}}) == [
+        f"{place}.drop_duplicates: expected true or false, or a mapping; got 1"
+    ]
+    assert problems({place: {"drop_duplicates": {"near": 1}}}) == [
+        f"{place}.drop_duplicates.near: expected a number below 1; got 1"
+    ]
+    assert problems({place: {"min_words": 2, "max_words": 2, "drop_duplicates": {"near": 0.5}}}) == []
 
 
 def test_an_option_of_another_kind_is_unknown(problems):
@@ -75,7 +104,8 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
         }
         assert problems(raw=raw) == [
             f"data.{name}.text: expected text, or a list; got true. {QUOTE}",
-            f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
+            f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
+            "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
             f"data.{name}.pat: unknown key; did you mean 'path'? (known: path, name, revision, files, options, splits, "
             "split, text, id, max_length, stride, shuffle, limit, clean, filter, augment)",
             f"tasks.{name}.label: expected text; got 1.5. Quote it: '1.5'",
@@ -86,7 +116,6 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
     "path",
     [
         "data.tickets.clean_labels",
-        "data.tickets.filter.drop_duplicates",
     ],
 )
 def test_keys_of_later_issues_are_unknown(problems, path):

@@ -33,7 +33,7 @@ from mtl_transformers.config import (
     DataConfig,
     FilterConfig,
     SplitByColumn,
-    SplitByHash,
+    SplitByShares,
     SynonymsConfig,
     load_config,
 )
@@ -134,7 +134,7 @@ def shown_under(key: str) -> set[str]:
 
 
 def test_the_keys_of_split_are_shown():
-    assert shown_under("split") == keys_of(SplitByColumn).keys() | keys_of(SplitByHash).keys()
+    assert shown_under("split") == keys_of(SplitByColumn).keys() | keys_of(SplitByShares).keys()
 
 
 def test_the_steps_of_clean_and_the_keys_of_augment_are_shown():

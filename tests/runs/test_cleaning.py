@@ -145,7 +145,7 @@ def test_micro_batches_do_not_change_the_noise(tmp_path, tiny_bert):
 def test_labelled_words_keep_their_tags_under_noise(tmp_path, tiny_bert):
     tasks = {"entities": {**TICKET_TASKS["entities"]}}
     config = config_with(tmp_path, tiny_bert, {"share": 1.0, "token_dropout": 0.6, "word_swap": 0.3}, **tasks)
-    experiment, data, batch = batches(config, 0)
+    experiment, _, batch = batches(config, 0)
     target = batch.targets["entities"]
     opened = experiment.tasks["entities"].task.labels.index("B-PLACE")
     assert (target.labels == opened).sum() == target.num_rows  # one place in each ticket, as before

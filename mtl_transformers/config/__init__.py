@@ -3,6 +3,7 @@
 from mtl_transformers.config.overrides import parse_override
 from mtl_transformers.config.reading import load_config
 from mtl_transformers.config.sections import (
+    AugmentConfig,
     BalancingConfig,
     BestConfig,
     Config,
@@ -13,6 +14,7 @@ from mtl_transformers.config.sections import (
     MixingConfig,
     SplitByColumn,
     SplitByShares,
+    SynonymsConfig,
     TrackingConfig,
     TrainingConfig,
 )
@@ -20,6 +22,7 @@ from mtl_transformers.config.specs import dataset_spec
 from mtl_transformers.config.tasks import TaskConfig, first_metric
 
 __all__ = [
+    "AugmentConfig",
     "BalancingConfig",
     "BestConfig",
     "Config",
@@ -30,6 +33,7 @@ __all__ = [
     "MixingConfig",
     "SplitByColumn",
     "SplitByShares",
+    "SynonymsConfig",
     "TaskConfig",
     "TrackingConfig",
     "TrainingConfig",

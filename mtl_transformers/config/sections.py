@@ -28,13 +28,16 @@ from mtl_transformers.config.values import (
     NotNegative,
     Number,
     Positive,
+    Probability,
     Section,
     Share,
     Text,
     Whole,
 )
 from mtl_transformers.config.yaml_text import write_yaml
-from mtl_transformers.errors import nearest
+from mtl_transformers.errors import ConfigError, nearest
+from mtl_transformers.text.augmenting import CHANGES
+from mtl_transformers.text.cleaning import step_of
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -145,6 +148,47 @@ class FilterConfig(Section):
         return value
 
 
+def _step(given: object) -> str:
+    try:
+        return step_of(given)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+class SynonymsConfig(Section):
+    """Words that are replaced by synonyms."""
+
+    file: Text
+    """Lines ``word<TAB>synonym,synonym``; ``.csv`` has ``word,synonym,synonym``, ``.jsonl`` the keys word, synonyms."""
+    probability: Annotated[Probability, Field(gt=0)]
+    """Of each word that has synonyms."""
+
+
+class AugmentConfig(Section):
+    """Training texts that are changed anew each time; probabilities are of each word."""
+
+    share: Annotated[Probability, Field(gt=0)] = 0.5
+    """Of the texts that are changed; the others are trained on as they are."""
+    word_swap: Probability = 0.0
+    """Changes places with the next word."""
+    token_dropout: Probability = 0.0
+    """Is left out."""
+    random_mask: Probability = 0.0
+    """Becomes the tokenizer's mask token."""
+    synonyms: SynonymsConfig | None = None
+    """Becomes another word of a file."""
+    typos: Probability = 0.0
+    """Is misspelt in one character."""
+    casing: Probability = 0.0
+    """Is written in another case."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> AugmentConfig:
+        if not any(getattr(self, change) for change in CHANGES):
+            raise ValueError(f"changes nothing; give one of {', '.join(CHANGES)} a probability, or set it to null")
+        return self
+
+
 def _one_or_two(columns: object) -> object:
     if isinstance(columns, list | tuple) and len(columns) != 2:
         raise ValueError(f"expected one column, or two as [first, second] for pairs; got {len(columns)}")
@@ -155,13 +199,13 @@ class DataConfig(Section):
     """One dataset: a named table with splits. Its rows go through split, shuffle, limit and filter, in this order."""
 
     path: Text
-    """csv, json, parquet, arrow, text, conll, conllu, a hub id, or a save_to_disk directory."""
+    """csv, json, parquet, arrow, text, conll, conllu, squad, parallel, a hub id, or a save_to_disk directory."""
     name: Text | None = None
     """The configuration of a hub dataset."""
     revision: Text | None = None
     """A revision of a hub id."""
-    files: Mapping[str, str | tuple[str, ...]] | str | tuple[str, ...] | None = None
-    """Paths or globs by split; without splits they are train."""
+    files: Mapping[str, str | tuple[str, ...] | Mapping[str, str]] | str | tuple[str, ...] | None = None
+    """Paths or globs by split; without splits they are train. Of parallel files a path for each column of a split."""
     options: Mapping[str, JsonValue] = {}
     """The builder's own (``delimiter``, ``column_names``, …), checked against its fields."""
     splits: Mapping[SplitName, Text] = {}
@@ -180,8 +224,12 @@ class DataConfig(Section):
     """Shuffle by the seed before ``limit``."""
     limit: Mapping[SplitName, Count] = {}
     """At most this many rows of a split."""
+    clean: tuple[Annotated[Text, BeforeValidator(_step)], ...] = ()
+    """Steps that make texts cleaner (`text.cleaning`), in their order; the model's predictions take them too."""
     filter: FilterConfig = FilterConfig()
     """Rows that are left out."""
+    augment: AugmentConfig | None = None
+    """How training texts are changed; null: not at all."""
 
 
 _USED_BY = {"temperature": "temperature", "weights": "weights", "cap": "capped"}

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mtl_transformers.config.sections import DataConfig, FilterConfig, NearDuplicates, SplitByColumn, SplitByShares
+from mtl_transformers.config.sections import (
+    AugmentConfig,
+    DataConfig,
+    FilterConfig,
+    NearDuplicates,
+    SplitByColumn,
+    SplitByShares,
+)
 from mtl_transformers.config.tasks import TaskConfig
 from mtl_transformers.data.spec import (
     ColumnSplit,
@@ -18,6 +25,7 @@ from mtl_transformers.data.spec import (
     TimeSplit,
 )
 from mtl_transformers.tasks.kinds import KINDS
+from mtl_transformers.text.augmenting import Augment
 
 
 def dataset_spec(name: str, section: DataConfig, tasks: Mapping[str, TaskConfig]) -> DatasetSpec:
@@ -40,6 +48,8 @@ def dataset_spec(name: str, section: DataConfig, tasks: Mapping[str, TaskConfig]
         split=_split(section.split),
         shuffle=section.shuffle,
         limit={split: rows for split, rows in section.limit.items()},  # noqa: C416  a wider type of key
+        clean=section.clean,
+        augment=None if section.augment is None else _augment(section.augment),
         filters=_filters(section.filter),
         labels=_label_columns(own),
         word_labels=_label_columns(task for task in own if KINDS[task.kind].vectors == "token"),
@@ -77,4 +87,17 @@ def _filters(section: FilterConfig) -> Filters:
         drop_duplicates=chosen is not False,
         near=chosen.near if isinstance(chosen, NearDuplicates) else None,
         drop_leaks=section.drop_leaks,
+    )
+
+
+def _augment(section: AugmentConfig) -> Augment:
+    return Augment(
+        share=section.share,
+        word_swap=section.word_swap,
+        token_dropout=section.token_dropout,
+        random_mask=section.random_mask,
+        synonyms=0.0 if section.synonyms is None else section.synonyms.probability,
+        typos=section.typos,
+        casing=section.casing,
+        synonyms_file=None if section.synonyms is None else section.synonyms.file,
     )

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_transformers.data.columns import column_batches, require_columns
+from mtl_transformers.data.emptied import emptied_rows
 from mtl_transformers.data.fingerprints import fingerprints, normalized_texts, written_texts
 from mtl_transformers.data.label_codes import label_codes
 from mtl_transformers.data.near import near_duplicates_of
@@ -76,7 +77,7 @@ def _asked_for(spec: DatasetSpec, *, split: str) -> Mapping[str, Callable[[datas
 
 def _empty(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
     empty = [_empty_rows(table, column, dataset=spec.name, split=split) for column in spec.text]
-    return np.flatnonzero(np.logical_or.reduce(empty))
+    return np.flatnonzero(np.logical_or.reduce([*empty, emptied_rows(table, spec.text, spec.clean)]))
 
 
 def _too_short(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:

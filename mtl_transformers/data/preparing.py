@@ -18,6 +18,7 @@ import pyarrow as pa
 from mtl_transformers.data.caching import contiguous
 from mtl_transformers.data.cells import cells_of, class_names
 from mtl_transformers.data.columns import require_columns
+from mtl_transformers.data.emptied import check_cleaned
 from mtl_transformers.data.filtering import check_texts, filter_rows
 from mtl_transformers.data.labelling import shown_row
 from mtl_transformers.data.loading import load_splits
@@ -90,6 +91,7 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
         if len(kept) < len(table):
             table, places[split] = contiguous(table.select(kept)), places[split].select(kept)
         check_texts(table, places[split], dataset=spec.name, split=split, text=spec.text)
+        check_cleaned(table, places[split], dataset=spec.name, split=split, text=spec.text, steps=spec.clean)
         ready[split] = table.with_format(None)
     return Tables(spec, ready, places, form=_form(spec, ready), num_dropped=dropped)
 

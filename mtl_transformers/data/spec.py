@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mtl_transformers.text.augmenting import Augment
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -18,7 +20,7 @@ class Source:
         config_name: a hub dataset's configuration (the key ``name`` of the section).
         revision: a hub dataset's revision.
         files: split → path, glob or list of them, relative to the working directory; paths alone are split ``train``.
-            Of a hub id: the repository's own paths.
+            Of parallel files: split → column → path. Of a hub id: the repository's own paths.
         options: the builder's own.
         splits: our split → the source's.
         cache_dir: where `datasets` keeps its tables; ``None`` is its default.
@@ -28,7 +30,7 @@ class Source:
     path: str
     config_name: str | None = None
     revision: str | None = None
-    files: str | Sequence[str] | Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    files: str | Sequence[str] | Mapping[str, str | Sequence[str] | Mapping[str, str]] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
     cache_dir: str | None = None
@@ -113,9 +115,11 @@ class DatasetSpec:
         split: how missing splits are made; ``None``: a tenth of train by hash where there is no validation split.
         shuffle: shuffle each split by the seed before the limit.
         limit: at most this many rows, by split.
+        clean: steps that texts go through, as `text.cleaning.step_of` writes them.
         filters: which rows are left out.
         labels: the label columns of its tasks: what filters compare beside the text.
         word_labels: those of them that label words or characters, and so belong to a text as it is written.
+        augment: how training texts are changed; ``None``: not at all.
     """
 
     source: Source
@@ -126,9 +130,11 @@ class DatasetSpec:
     split: Split | None = None
     shuffle: bool = False
     limit: Mapping[str, int] = field(default_factory=dict)
+    clean: tuple[str, ...] = ()
     filters: Filters = Filters()
     labels: tuple[str, ...] = ()
     word_labels: tuple[str, ...] = ()
+    augment: Augment | None = None
 
     @property
     def name(self) -> str:

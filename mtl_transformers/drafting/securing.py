@@ -28,7 +28,7 @@ def secured(draft: DraftDataset) -> DraftDataset:
     """
     tables, split, why = _split(draft)
     tasks = tuple(_secured_task(task, tables) for task in draft.tasks)
-    num_empty = sum(dropped["drop_empty"] for dropped in tables.num_dropped.values())
+    num_empty = sum(sum(of_split.values()) for of_split in tables.num_dropped.values())
     return replace(draft, split=split, split_why=why, tasks=tasks, num_empty=num_empty)
 
 

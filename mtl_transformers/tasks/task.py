@@ -159,6 +159,10 @@ class Task(ABC):
         """Return by target the numbers ``[N]`` that encoded labels are, NaN where null; nothing of other labels."""
         return {}
 
+    def held(self, cells: Cells) -> list[tuple[int, int]]:
+        """Return what augmentation must leave whole of a row: characters of its text, or numbers of its words."""
+        return []
+
     @abstractmethod
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the sum of the item losses (a scalar) of logits ``[M, C]``, each times its weight."""

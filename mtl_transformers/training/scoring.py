@@ -145,4 +145,10 @@ def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[Enco
 
 def _as_served(given: Input, served: Input) -> Input:
     """Return the config's columns as the model reads them: in its windows, and with its masks."""
-    return replace(given, stride=served.stride, mask_probability=served.mask_probability, mask_words=served.mask_words)
+    return replace(
+        given,
+        stride=served.stride,
+        clean=served.clean,
+        mask_probability=served.mask_probability,
+        mask_words=served.mask_words,
+    )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_transformers.batch import MicroBatch, Target, collate, cut
+from mtl_transformers.data.augmented import augmented
 from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.model.tokenizer import pad_id, vocabulary
 from mtl_transformers.plan.batching import StepRows
@@ -217,6 +218,17 @@ def micro_batch_of(rows: StepRows, data: TrainingData, *, units: Sequence[NDArra
         labels = split.labels_of(numbers)
         for given in split.inputs:
             found = given.features_of(numbers)
+            if split.augmentation is not None:
+                noise = digest(data.seed, "augment", dataset)
+                found, moved = augmented(
+                    split.augmentation,
+                    split.table,
+                    numbers,
+                    given.given,
+                    {name: data.tasks[dataset][name] for name in given.tasks},
+                    seeds=[(noise, step, number) for number in numbers],
+                )
+                labels |= moved
             if given.given.mask_probability is not None:
                 key = (data.seed, "mask", step, dataset)
                 found = [

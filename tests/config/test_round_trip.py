@@ -34,6 +34,7 @@ COUNT = st.integers(1, 10**12)
 POSITIVE = st.floats(1e-12, 1e12)
 SHARE = st.floats(0.001, 0.499)
 SPLIT = st.sampled_from(["train", "validation", "test"])
+STEP = st.sampled_from(["lowercase", "normalize_unicode", {"normalize_unicode": "NFC"}, {"drop_stopwords": "en"}])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -45,10 +46,11 @@ def section(required, **optional):
     return st.fixed_dictionaries(required, optional=optional)
 
 
+FILES = TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, TEXT, max_size=2)
 DATASET = section(
     {"path": TEXT, "text": TEXT | st.tuples(TEXT, TEXT)},
     name=st.none() | TEXT,
-    files=st.none() | TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, TEXT | st.lists(TEXT, max_size=2)),
+    files=st.none() | TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, FILES),
     options=st.dictionaries(TEXT, JSON, max_size=3),
     splits=st.dictionaries(SPLIT, TEXT),
     split=st.none()
@@ -58,6 +60,7 @@ DATASET = section(
     max_length=st.none() | COUNT,
     shuffle=st.booleans(),
     limit=st.dictionaries(SPLIT, COUNT),
+    clean=st.lists(STEP, max_size=3),
     filter=section(
         {},
         drop_empty=st.booleans(),
@@ -66,6 +69,8 @@ DATASET = section(
         drop_conflicts=st.booleans(),
         drop_leaks=st.booleans(),
     ),
+    augment=st.none()
+    | section({"typos": SHARE}, share=SHARE, synonyms=st.none() | section({"file": TEXT, "probability": SHARE})),
 )
 TRAINING = st.one_of(
     section({}, epochs=POSITIVE, batch_size=COUNT),

@@ -13,6 +13,7 @@ from mtl_transformers.data.spec import (
     StratifiedSplit,
     TimeSplit,
 )
+from mtl_transformers.text.augmenting import Augment
 
 
 def spec_of(config):
@@ -33,12 +34,22 @@ def test_every_key_reaches_the_data(smallest):
         "max_length": 64,
         "shuffle": True,
         "limit": {"train": 10},
+        "clean": ["lowercase", {"drop_stopwords": "en"}, "normalize_unicode"],
         "filter": {
             "drop_empty": True,
             "min_words": 2,
             "max_words": 9,
             "drop_duplicates": {"near": 0.8},
             "drop_leaks": True,
+        },
+        "augment": {
+            "share": 0.4,
+            "word_swap": 0.1,
+            "token_dropout": 0.2,
+            "random_mask": 0.3,
+            "synonyms": {"file": "words.tsv", "probability": 0.5},
+            "typos": 0.6,
+            "casing": 0.7,
         },
     }
     spec = spec_of(load_config(smallest))
@@ -58,8 +69,19 @@ def test_every_key_reaches_the_data(smallest):
         split=HashSplit({"test": 0.2}),
         shuffle=True,
         limit={"train": 10},
+        clean=("lowercase", "drop_stopwords:english", "normalize_unicode:NFKC"),
         filters=Filters(drop_empty=True, min_words=2, max_words=9, drop_duplicates=True, near=0.8, drop_leaks=True),
         labels=("intent",),
+        augment=Augment(
+            share=0.4,
+            word_swap=0.1,
+            token_dropout=0.2,
+            random_mask=0.3,
+            synonyms=0.5,
+            typos=0.6,
+            casing=0.7,
+            synonyms_file="words.tsv",
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mtl_transformers.checking.findings import Finding, named
 from mtl_transformers.data.cells import cells_of
 from mtl_transformers.data.encoded import EncodedSplit
+from mtl_transformers.data.labelling import words_in
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.tasks.token_classification import TokenClassification
 from mtl_transformers.text.encoding import Features
@@ -57,8 +58,7 @@ def altered_findings(task: Task, encoded: EncodedSplit, altered: Mapping[str, Al
 
 
 def _words(task: Task, encoded: EncodedSplit) -> Iterator[Features]:
-    """Yield where the words of each row stand, and nothing else of it."""
-    spans = encoded.input_of(task.name).features.select_columns(["word_spans"])
+    """Yield where the words of each row stand."""
+    features = encoded.input_of(task.name).features
     for start in range(0, len(encoded), CHUNK_ROWS):
-        for of_row in spans[start : start + CHUNK_ROWS]["word_spans"]:
-            yield Features((), (), word_spans=[(first, last) for first, last in of_row])
+        yield from words_in(features, start, min(start + CHUNK_ROWS, len(encoded)))

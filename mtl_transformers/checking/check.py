@@ -15,7 +15,7 @@ from mtl_transformers.checking.altered import altered_findings, altered_of
 from mtl_transformers.checking.estimates import Estimate, estimate_of
 from mtl_transformers.checking.findings import Finding, graver_above, named
 from mtl_transformers.checking.labels import CheckedLabels, checked_labels, label_findings, label_rows
-from mtl_transformers.checking.leakage import Leakage, leakage_findings, leakage_of
+from mtl_transformers.checking.leakage import Leakage, leakage_findings, leakage_of, rows_in_train
 from mtl_transformers.checking.lengths import CheckedLengths, checked_lengths, length_findings
 from mtl_transformers.checking.numbers import Spread, number_findings, numbers_of, spread_of
 from mtl_transformers.checking.repeats import Texts, repeat_findings, repeats_of, texts_of
@@ -66,6 +66,7 @@ class Report:
         tasks: in order.
         lengths: of each input on each split.
         duplicates: rows by dataset and split that repeat the text and the labels of an earlier row.
+        in_train: rows by dataset and evaluated split whose text stands in the train split of any dataset.
         leakage: of each pair of splits that share texts.
         estimate: of memory and time.
         findings: what a user should look at.
@@ -75,6 +76,7 @@ class Report:
     tasks: Sequence[CheckedTask]
     lengths: Sequence[CheckedLengths]
     duplicates: Mapping[str, Mapping[str, int]]
+    in_train: Mapping[str, Mapping[str, int]]
     leakage: Sequence[Leakage]
     estimate: Estimate
     findings: Sequence[Finding]
@@ -107,7 +109,7 @@ def check(config: Config) -> Report:
     tasks = [_task(experiment, name, conflicts[name], starts.get(name), findings) for name in experiment.tasks]
     findings += start_findings(starts)
     estimate = estimate_of(experiment, trials, device=device, precision=resolved)
-    return Report(plan, tasks, lengths, duplicates, leakage, estimate, findings)
+    return Report(plan, tasks, lengths, duplicates, rows_in_train(texts), leakage, estimate, findings)
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -56,6 +56,15 @@ def named(places: Places, rows: Sequence[int]) -> tuple[str, ...]:
     return tuple(places.of([int(row) for row in rows[:SHOWN_ROWS]]))
 
 
+def paired(rows: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """Name rows each with the one that it was found by; a file that both stand in is named once."""
+    pairs = []
+    for row, other in zip(rows, others, strict=True):
+        file, _, at = other.rpartition(", ")
+        pairs.append(f"{row} = {at if file and row.startswith(f'{file}, ') else other}")
+    return tuple(pairs)
+
+
 def listed(labels: Sequence[str]) -> str:
     """List labels; of many the first few, and how many there are."""
     more = f", … ({len(labels)} in all)" if len(labels) > SHOWN_LABELS else ""

@@ -95,14 +95,14 @@ def length_findings(encoded: EncodedSplit, read: EncodedInput, checked: CheckedL
         return
     key = f"data.{encoded.dataset}"
     share = checked.truncated / len(encoded)
-    remedy = f"{checked.enough} tokens hold 99 % of the rows" if checked.enough > checked.max_length else "set a stride"
+    wanted = f"{checked.enough} tokens would be enough for 99 % of them"
     yield Finding(
         severity=graver_above(MANY_TRUNCATED, share),
         topic="lengths",
         place=key,
         split=encoded.split,
-        message=f"{share:.0%} of the rows are cut to {checked.max_length} tokens; raise {key}.max_length if their ends "
-        f"matter ({remedy})",
+        message=f"rows that are cut to {checked.max_length} tokens: {checked.truncated:,} ({share:.1%}); raise "
+        f"{key}.max_length if their ends matter ({wanted})",
         count=checked.truncated,
         rows=named(encoded.places, truncated_rows(read).tolist()),
     )

@@ -28,8 +28,11 @@ class Spread:
 
 def numbers_of(task: Task, encoded: EncodedSplit) -> dict[str, NDArray[np.float64]]:
     """Return by target the numbers ``[n]`` of a split's rows, NaN where there is none; nothing for other labels."""
+    if not task.numbers_in([]):
+        return {}
     rows = np.flatnonzero(encoded.labelled[task.name])
-    given = task.numbers_in(encoded.labels.select_columns([task.name])[rows.tolist()][task.name] if len(rows) else [])
+    labels = encoded.labels.select_columns([task.name]).with_format("arrow")[:].column(0)
+    given = task.numbers_in(labels.drop_null().to_pylist())
     numbers = {target: np.full(len(encoded), np.nan) for target in given}
     for target, values in given.items():
         numbers[target][rows] = values

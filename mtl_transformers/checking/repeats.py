@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_transformers.checking.findings import SHOWN_ROWS, Finding, graver_above
+from mtl_transformers.checking.findings import SHOWN_ROWS, Finding, graver_above, paired
 from mtl_transformers.data.fingerprints import fingerprints, normalized_texts, written_texts
 from mtl_transformers.data.label_codes import label_codes
 from mtl_transformers.data.preparing import Tables
@@ -80,20 +80,20 @@ def repeat_findings(tables: Tables, split: str, repeats: Repeats) -> Iterator[Fi
             topic="duplicates",
             place=f"data.{name}",
             split=split,
-            message=f"{number:,} rows repeat the text and the labels of an earlier row; "
-            f"data.{name}.filter.drop_duplicates leaves them out",
+            message=f"rows that repeat the text and the labels of an earlier one: {number:,} "
+            f"(data.{name}.filter.drop_duplicates leaves them out)",
             count=number,
             rows=_pairs(tables, split, repeats.duplicates),
         )
     for task, found in repeats.conflicts.items():
         if len(found):
-            remedy = f"; data.{name}.filter.drop_conflicts leaves them out" if split == "train" else ""
+            remedy = f" (data.{name}.filter.drop_conflicts leaves them out)" if split == "train" else ""
             yield Finding(
                 severity="warning",
                 topic="conflicts",
                 place=f"tasks.{task}",
                 split=split,
-                message=f"{len(found):,} rows have a text that stands there with another label too{remedy}",
+                message=f"rows whose text stands there with another label too: {len(found):,}{remedy}",
                 count=len(found),
                 rows=_pairs(tables, split, found),
             )
@@ -112,4 +112,4 @@ def _pairs(tables: Tables, split: str, found: Found) -> tuple[str, ...]:
     """Name the first few rows, each with the row that it was found by."""
     places = tables.places[split]
     rows, others = (places.of(part[:SHOWN_ROWS].tolist()) for part in (found.rows, found.others))
-    return tuple(f"{row} = {other}" for row, other in zip(rows, others, strict=True))
+    return paired(rows, others)

@@ -39,10 +39,6 @@ def show_check(report: Report) -> None:
 
 def _show_texts(report: Report) -> None:
     """Print lengths, and how many rows repeat others or stand in a train split."""
-    leaked: dict[tuple[str, str], int] = {}
-    for leakage in report.leakage:
-        at = leakage.dataset, leakage.split
-        leaked[at] = max(leaked.get(at, 0), leakage.rows)
     rows = (
         (
             of.dataset,
@@ -53,7 +49,7 @@ def _show_texts(report: Report) -> None:
             f"{of.percentiles['100']:,}",
             f"{of.truncated:,}",
             f"{report.duplicates[of.dataset][of.split]:,}",
-            "" if of.split == "train" else f"{leaked.get((of.dataset, of.split), 0):,}",
+            "" if of.split == "train" else f"{report.in_train[of.dataset][of.split]:,}",
         )
         for of in report.lengths
     )
@@ -125,7 +121,7 @@ def _estimate(of: Estimate) -> str:
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"{finding.severity}: {finding}"
-    if finding.rows:
+    if finding.rows and finding.severity == "warning":
         more = finding.count - len(finding.rows)
         known = finding.topic not in ("labels", "spans")  # these count labels, not rows
         yield "  " + "; ".join(finding.rows) + (f"; and {more:,} more" if known and more > 0 else "")

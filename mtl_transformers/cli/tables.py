@@ -50,7 +50,7 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
         f"plan: {plan['steps']:,} steps, {plan['rows']:,} rows, fill {plan['fill']:.2f}; {where}",
         "",
         table(
-            ("dataset", "rows", "validation", "share", "steps", "passes", "truncated"),
+            ("dataset", "rows", "validation", "share", "steps", "passes", "fill", "truncated"),
             (
                 (
                     of["dataset"],
@@ -59,6 +59,7 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
                     f"{of['share']:.1%}",
                     f"{of['steps']:,}",
                     f"{of['passes']:.2f}",
+                    f"{of['fill']:.2f}",
                     f"{of['truncated']:.1%}",
                 )
                 for of in plan["datasets"]

@@ -25,7 +25,7 @@ def main() -> None:
     """Make the rows, check them in a process of its own, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--profile", action="store_true", help="also list what takes most of the processor; slower")
+    parser.add_argument("--profile", action="store_true", help="also list what takes most of the time; slower")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
@@ -50,7 +50,7 @@ def _inside(*, profile: bool) -> None:
 
     print(f"imports: {time.perf_counter() - begin:.1f} s, processor {time.process_time() - used:.1f} s")
     begin, used = time.perf_counter(), time.process_time()
-    profiler = cProfile.Profile(time.process_time)
+    profiler = cProfile.Profile()
     if profile:
         profiler.enable()
     report = check(load_config(ROOT / "configs" / "quickstart.yaml"))

@@ -29,7 +29,7 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "passes": 3.0,
             "fill": 0.9,
             "truncated": 0.0512,
-            "tasks": ["billing_intents", "entities"],
+            "tasks": ["billing_intent", "entities"],
             "unlabelled_rows_left_out": unlabelled,
             "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
         }
@@ -44,7 +44,7 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "passes": 3.0,
             "weight": 0.5,
         }
-        for task in ("billing_intents", "entities")
+        for task in ("billing_intent", "entities")
     ]
     return {"steps": 123456, "rows": 3703701, "fill": 0.9712, "datasets": datasets, "tasks": tasks}
 

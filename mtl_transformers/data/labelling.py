@@ -53,8 +53,8 @@ def words_in(features: datasets.Dataset, start: int, stop: int) -> list[Features
     """Return where the words of some consecutive encoded rows stand, and nothing else of them."""
     column = features.select_columns(["word_spans"]).with_format("arrow")[start:stop].column(0).combine_chunks()
     ends = column.value_lengths().to_numpy().cumsum().tolist()
-    bounds = column.flatten().flatten().to_numpy().reshape(-1, 2).tolist()
-    spans = [(first, last) for first, last in bounds]
+    bounds = column.flatten().flatten().to_numpy().tolist()
+    spans = list(zip(bounds[::2], bounds[1::2], strict=True))
     return [Features((), (), word_spans=spans[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
 
 

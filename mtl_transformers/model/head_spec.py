@@ -73,6 +73,13 @@ class HeadSpec:
         return asdict(self)
 
 
+def has_parameters(values: object) -> bool:
+    """Tell whether a head, as `HeadSpec.to_json` describes it, has weights; one that gives the pooled vector may not."""
+    if not isinstance(values, Mapping):
+        return True
+    return values.get("output") != "none" or values.get("pooling") == "attention" or values.get("layer") == "mix"
+
+
 def head_spec_from_json(values: Mapping[str, object]) -> HeadSpec:
     """Rebuild a spec from `HeadSpec.to_json`.
 

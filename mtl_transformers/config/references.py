@@ -119,8 +119,8 @@ def _unit_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
         other = first.setdefault(task.data, name)
         if size != (others := rows_of_unit(tasks[other])):
             yield (
-                f"tasks.{name}.group_size: {size}, but {other} compares {others} rows of {task.data}, whose steps are cut "
-                "once; give both the same"
+                f"tasks.{name}.group_size: {size}, but {other} compares {others} rows of {task.data}; the rows of a "
+                "step are grouped once for each dataset, so give both the same"
             )
 
 

@@ -25,6 +25,7 @@ from mtl_transformers.model.encoder import (
 )
 from mtl_transformers.model.head_spec import head_spec
 from mtl_transformers.model.heads import build_head
+from mtl_transformers.model.masked_head import start_from_pretrained
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabulary
 from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
@@ -291,6 +292,8 @@ def build_network(
             initializer_range=getattr(encoder.config, "initializer_range", 0.02),
             pooler=head_pooler(encoder, choice=task.head == "choice"),
         )
+        if task.head == "masked" and start_from_pretrained(heads[name], encoder):
+            _LOG.info("task %s: its head starts from the one that %s was pretrained with", name, encoder.source)
         if source is not None and name in source.tasks:
             known = source.network.head(name)
             if known.spec != spec:

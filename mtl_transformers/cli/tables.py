@@ -89,8 +89,10 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
 def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
     notes = []
     for of in datasets:
+        passes = of["encoder_passes_per_row"]
         if len(of["tasks"]) > 1:
-            notes.append(f"{of['dataset']}: one encoder pass for {len(of['tasks'])} tasks")
+            said = "one encoder pass" if passes == 1 else f"{passes} encoder passes"
+            notes.append(f"{of['dataset']}: {said} for {len(of['tasks'])} tasks")
         if of["unlabelled_rows_left_out"]:
             notes.append(f"{of['dataset']}: rows without any label, left out: {of['unlabelled_rows_left_out']:,}")
         for split, filters in of["filtered_rows_left_out"].items():

@@ -16,6 +16,7 @@ from mtl_transformers.config.tasks import (
     legal_metrics,
     option_problems,
     readable_task,
+    rows_of_unit,
 )
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN, averageable, metric
@@ -28,7 +29,7 @@ def reference_problems(raw: Mapping[str, object]) -> list[str]:
     datasets, entries = list(_mapping(raw, "data")), _mapping(raw, "tasks")
     read = {name: readable_task(entry) for name, entry in entries.items()}
     tasks = {name: task for name, task in read.items() if task is not None}
-    problems = [*_metric_problems(tasks), *_option_problems(tasks)]
+    problems = [*_metric_problems(tasks), *_option_problems(tasks), *_unit_problems(tasks)]
     if datasets and entries:
         problems += [
             *_dataset_problems(datasets, {name: _mapping(entries, name).get("data") for name in entries}),
@@ -106,6 +107,21 @@ def _option_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
     for name, task in tasks.items():
         for option, problem in option_problems(task).items():
             yield f"tasks.{name}.{option}: {problem}"
+
+
+def _unit_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
+    """Tasks that compare rows of one dataset with each other: its steps are cut into units once."""
+    first: dict[str, str] = {}
+    for name, task in tasks.items():
+        size = rows_of_unit(task)
+        if size == 1:
+            continue
+        other = first.setdefault(task.data, name)
+        if size != (others := rows_of_unit(tasks[other])):
+            yield (
+                f"tasks.{name}.group_size: {size}, but {other} compares {others} rows of {task.data}; the rows of a "
+                "step are grouped once for each dataset, so give both the same"
+            )
 
 
 def _best_problems(

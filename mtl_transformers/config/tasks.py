@@ -24,7 +24,7 @@ class TaskConfig(Section):
     data: Text
     """The dataset that it is predicted from."""
     kind: str
-    """classification, multi_label, regression, token_classification."""
+    """classification, multi_label, regression, token_classification, similarity, masked_lm."""
     weight: Positive = 1.0
     """Factor of its loss."""
     metrics: tuple[Text, ...] = ()
@@ -113,6 +113,11 @@ def legal_metrics(task: TaskConfig) -> tuple[str, ...]:
 def option_problems(task: TaskConfig) -> Mapping[str, str]:
     """Return what one option of a task says against another, by the option to change."""
     return KINDS[task.kind].option_problems(task.kind_options)
+
+
+def rows_of_unit(task: TaskConfig) -> int:
+    """Return how many rows of a step a task compares with each other."""
+    return KINDS[task.kind].rows_of_unit(task.kind_options)
 
 
 def is_legal(metric: str, task: TaskConfig) -> bool:

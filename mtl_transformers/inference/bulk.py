@@ -68,7 +68,8 @@ def predict_file(
             num_rows = write_objects(answers, temporary)
         else:
             like = _table_row({name: _any_answer(model, name) for name in tasks or model.tasks})
-            num_rows = write_table(map(_table_row, answers), temporary, suffix=target.suffix.lower(), like=like)
+            rows = (_table_row(answer, like=like) for answer in answers)
+            num_rows = write_table(rows, temporary, suffix=target.suffix.lower(), like=like)
     if not num_rows:
         _LOG.warning("%s holds no rows, and so does %s", source, target)
     return num_rows
@@ -148,13 +149,15 @@ def _any_answer(model: MultiTaskModel, task: str) -> Prediction:
     return model.tasks[task].task.majority(Features((), ()))
 
 
-def _table_row(answer: FileRow) -> FileRow:
-    """Return a row of a table: one cell for each answer, and the score of a label."""
+def _table_row(answer: FileRow, *, like: FileRow | None = None) -> FileRow:
+    """Return a row of a table: one cell for each answer, and its score; null where only others of a task have one."""
     cells: FileRow = {}
     for name, value in answer.items():
         cells[name] = value if name == ID else _cell(value)
         if name != ID and isinstance(value, dict) and "score" in value:
             cells[f"{name}_score"] = value["score"]
+        elif like is not None and f"{name}_score" in like:
+            cells[f"{name}_score"] = None
     return cells
 
 

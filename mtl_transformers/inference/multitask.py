@@ -43,7 +43,7 @@ from mtl_transformers.model.tokenizer import (
     vocabulary,
     words_backend,
 )
-from mtl_transformers.tasks.task import Logits, Prediction
+from mtl_transformers.tasks.task import EncoderFacts, Logits, Prediction
 from mtl_transformers.text.encoding import Features, Form, TextEncoder
 from mtl_transformers.text.inputs import Encoding, Input, encode, shared
 from mtl_transformers.text.masking import with_blanks
@@ -110,12 +110,13 @@ class MultiTaskModel:
     ) -> None:
         self.network = network
         self.tokenizer = tokenizer
-        self.tasks = dict(tasks)
         self.precision = precision
         self.max_tokens = max_tokens
         self.encoder_name = encoder_name or network.encoder.source
         self.encoders = TextEncoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
         self.vocabulary = vocabulary(tokenizer, size=network.encoder.config.vocab_size)
+        facts = EncoderFacts(network.encoder.hidden_size, self.vocabulary)
+        self.tasks = {name: replace(served, task=served.task.with_encoder(facts)) for name, served in tasks.items()}
         self._pad_id = pad_id(tokenizer)
         self._unanswered: set[str] = set()
 
@@ -270,9 +271,10 @@ class MultiTaskModel:
         return found
 
     def _encode(self, rows: Sequence[RowOf], tasks: Sequence[str], *, form: Form) -> list[Features]:
-        given = shared([self.tasks[name].input for name in tasks])
+        inputs = [self.tasks[name].input for name in tasks]
+        given = shared([each.as_served for each in inputs])
         features = encode(self.encoders.get(form, max_length=given.max_length), rows, given, form=form)
-        if given.mask_probability is not None:
+        if any(each.mask_probability is not None for each in inputs):
             features = [with_blanks(row, self.vocabulary) for row in features]
         return features
 
@@ -330,7 +332,7 @@ class MultiTaskModel:
         cut_by_row = {}
         for name in tasks:
             task = self.tasks[name].task
-            condensed = task.condense(logits[name].float(), batch.targets[name]).cpu().numpy()
+            condensed = task.condense(logits[name].float(), rows).cpu().numpy()
             edges = np.cumsum([task.num_vectors(row) for row in rows])[:-1]
             cut_by_row[name] = np.split(condensed, edges)
         return cut_by_row
@@ -369,6 +371,7 @@ class MultiTaskModel:
 
 def _sharing(given: Input, *, are_texts: bool) -> object:
     """Return what is equal for tasks that share an encoder pass; a plain text is read by all that read one text."""
+    given = given.as_served
     if given.form not in ("text", "words"):
         return given.sequences
     return replace(given.sequences, form="text", columns=() if are_texts else given.columns)

@@ -29,14 +29,14 @@ from mtl_transformers.model.encoder import (
 )
 from mtl_transformers.model.head_spec import head_spec
 from mtl_transformers.model.heads import build_head
+from mtl_transformers.model.masked_head import start_from_pretrained
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabulary
 from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
 from mtl_transformers.tasks.kinds import KINDS
-from mtl_transformers.tasks.task import Task
+from mtl_transformers.tasks.task import EncoderFacts, Task
 from mtl_transformers.text.augmenting import Augmenter
 from mtl_transformers.text.inputs import Input
-from mtl_transformers.text.masking import Vocabulary
 from mtl_transformers.text.synonyms import load_synonyms
 
 MOST_TOKENS = 512  # of a sequence, where neither the config nor the encoder says less
@@ -90,10 +90,10 @@ def prepare(config: Config) -> Experiment:
     fitted = fit_tasks(config, tables, known=source.tasks if source else {})
     lengths = max_lengths(config, encoder)
     encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
-    known = vocabulary(tokenizer, size=encoder.config.vocab_size)
+    facts = EncoderFacts(encoder.hidden_size, vocabulary(tokenizer, size=encoder.config.vocab_size))
     tasks = {
         name: ServedTask(
-            _with_vocabulary(task, known), section.data, input_of(tables[section.data], section, lengths[section.data])
+            task.with_encoder(facts), section.data, input_of(tables[section.data], section, lengths[section.data])
         )
         for (name, task), section in zip(fitted.items(), config.tasks.values(), strict=True)
     }
@@ -145,13 +145,6 @@ def fit_tasks(
         )
         fitted[name] = _continued(task, known[name].task) if known and name in known else task
     return fitted
-
-
-def _with_vocabulary(task: Task, known: Vocabulary) -> Task:
-    try:
-        return task.with_vocabulary(known)
-    except DataError as error:
-        raise DataError(f"task {task.name!r}: {error}") from error
 
 
 def input_of(tables: Tables, section: TaskConfig, max_length: int) -> Input:
@@ -323,6 +316,8 @@ def build_network(
             initializer_range=getattr(encoder.config, "initializer_range", 0.02),
             pooler=head_pooler(encoder, choice=task.head_form == "choice"),
         )
+        if task.head == "masked" and start_from_pretrained(heads[name], encoder):
+            _LOG.info("task %s: its head starts from the one that %s was pretrained with", name, encoder.source)
         if source is not None and name in source.tasks:
             known = source.network.head(name)
             if known.spec != spec:

@@ -31,6 +31,7 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "passes": 3.0,
             "truncated": 0.0512,
             "tasks": ["billing_intents", "entities"],
+            "encoder_passes_per_row": 1,
             "unlabelled_rows_left_out": unlabelled,
             "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
         }

@@ -11,10 +11,19 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from mtl_transformers.config.values import Positive, Section, Text, exact
+from mtl_transformers.config.values import NotNegative, Positive, Section, Text, exact
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN
 from mtl_transformers.tasks.kinds import KINDS
+
+
+class ReviewConfig(Section):
+    """Labels of train rows that ``mtl clean-labels`` called wrong, and a person did not keep."""
+
+    file: Text
+    """The review file."""
+    weight: Annotated[NotNegative, Field(lt=1)] = 0.0
+    """What these labels weigh in the loss; 0 leaves them out, as if they were null."""
 
 
 class TaskConfig(Section):
@@ -28,6 +37,8 @@ class TaskConfig(Section):
     """Factor of its loss."""
     metrics: tuple[Text, ...] = ()
     """What it is scored by; the first one counts in ``mean``. Empty: the kind's own."""
+    review: ReviewConfig | None = None
+    """A review file; null: every label counts."""
 
     @property
     def options(self) -> Any:

@@ -10,7 +10,7 @@ import itertools
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import datasets
@@ -150,6 +150,21 @@ class EncodedSplit:
         if self.id_column is None:
             return places
         return [f"{name} ({place})" for name, place in zip(self.ids_of(rows), places, strict=True)]
+
+    def select(self, rows: NDArray[np.int64]) -> EncodedSplit:
+        """Return the split with some of its rows, in this order."""
+        return replace(
+            self,
+            table=self.table.select(rows),
+            features=self.features.select(rows),
+            labels=self.labels.select(rows),
+            lengths=self.lengths[rows],
+            numbers=self.numbers[rows],
+            places=self.places.select(rows),
+            labelled={name: mask[rows] for name, mask in self.labelled.items()},
+            num_truncated=sum(self.features.select_columns("truncated")[rows]["truncated"]),
+            num_unlabelled=0,
+        )
 
     @property
     def fingerprint(self) -> str:

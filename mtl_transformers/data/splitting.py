@@ -129,12 +129,17 @@ def _check_ratios(splits: Mapping[str, datasets.Dataset], *, dataset: str, ratio
 def _places(table: datasets.Dataset, text: Sequence[str], *, seed: int) -> Iterator[float]:
     """Yield each row's place in [0, 1)."""
     key = seed.to_bytes(16, "big", signed=True)
+    for joined in normalized_texts(table, text):
+        digest = blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=6, key=key).digest()
+        yield int.from_bytes(digest, "big") / 2**48
+
+
+def normalized_texts(table: datasets.Dataset, text: Sequence[str]) -> Iterator[str]:
+    """Yield the normalised text of each row; of several columns joined by a character that no text holds."""
     for batch in column_batches(table, text):
         columns = [batch.column(name).to_pylist() for name in text]
         for row in zip(*columns, strict=True):
-            joined = "\x1f".join(map(normalize, row))
-            digest = blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=6, key=key).digest()
-            yield int.from_bytes(digest, "big") / 2**48
+            yield "\x1f".join(map(normalize, row))
 
 
 def normalize(text: str | Sequence[str | None] | None) -> str:

@@ -20,7 +20,7 @@ from mtl_transformers.data.review import row_keys, write_review
 from mtl_transformers.data.splitting import normalized_texts
 from mtl_transformers.errors import ConfigError, FileError, nearest
 from mtl_transformers.lifecycle.folds import folds_of
-from mtl_transformers.lifecycle.items import Items, Read, can_be_judged, joined, shown_items
+from mtl_transformers.lifecycle.items import Items, Read, can_be_judged, joined, read_rows, shown_items
 from mtl_transformers.lifecycle.out_of_fold import Answered, Trained, out_of_fold
 from mtl_transformers.lifecycle.suspects import Judged, Ranking, check_cleanlab, judge, rank
 from mtl_transformers.tasks.kinds import KINDS
@@ -75,9 +75,7 @@ def clean_labels(
     experiment = prepare(_without_reviews(config))
     train = experiment.of_split("train")
     folds = {
-        name: folds_of(
-            normalized_texts(split.table, split.input.columns), num_folds=num_folds, seed=experiment.config.seed
-        )
+        name: folds_of(normalized_texts(split.table, _text(experiment, name)), num_folds=num_folds, seed=config.seed)
         for name, split in train.items()
     }
     parts: dict[str, list[Items]] = {name: [] for name in chosen}
@@ -137,6 +135,11 @@ def _without_reviews(config: Config) -> Config:
     return config.model_copy(update={"tasks": tasks})
 
 
+def _text(experiment: Experiment, dataset: str) -> tuple[str, ...]:
+    """Return the text columns of a dataset."""
+    return experiment.tables[dataset].spec.text
+
+
 def _lines(
     experiment: Experiment, judged: Judged, ranking: Ranking, name: str, *, share: float | None
 ) -> Iterator[dict[str, Any]]:
@@ -145,8 +148,10 @@ def _lines(
     split = experiment.splits[served.dataset]["train"]
     num_listed = ranking.num_suspects if share is None else round(share * len(ranking.rows))
     rows = ranking.rows[:num_listed].tolist()
-    keys = row_keys(split.table, text=split.input.columns, label=served.task.label_columns(served.task.options))
-    read = Read(split.features_of(rows), split.texts_of(rows), split.input.form)
+    keys = row_keys(
+        split.table, text=_text(experiment, split.dataset), label=served.task.label_columns(served.task.options)
+    )
+    read = read_rows(split, rows)
     labels = split.labels_of(rows)[name] if rows else []
     places, ids = split.places.of(rows), split.ids_of(rows)
     for n, row in enumerate(rows):

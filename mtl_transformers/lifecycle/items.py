@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtl_transformers.data.preparing import EncodedSplit
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.multi_label import MultiLabel
 from mtl_transformers.tasks.task import EncodedLabel, Logits, Task
@@ -37,6 +38,11 @@ class Read:
     features: Sequence[Features]
     texts: Sequence[str]
     form: Form
+
+
+def read_rows(split: EncodedSplit, rows: Sequence[int]) -> Read:
+    """Return some rows of a split as a model reads them."""
+    return Read(split.features_of(rows), split.texts_of(rows), split.input.form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mtl_transformers.data.preparing import EncodedSplit
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import resolve_precision
-from mtl_transformers.lifecycle.items import Items, Read, can_be_judged, items_of
+from mtl_transformers.lifecycle.items import Items, can_be_judged, items_of, read_rows
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.in_memory import train_in_memory
 from mtl_transformers.training.tracking import make_accelerator
@@ -99,7 +99,7 @@ def _answers(model: MultiTaskModel, split: EncodedSplit, rows: NDArray[np.int64]
     rows = rows[np.argsort(split.lengths[rows], kind="stable")]
     for start in range(0, len(rows), _CHUNK_ROWS):
         chunk = rows[start : start + _CHUNK_ROWS].tolist()
-        read = Read(split.features_of(chunk), split.texts_of(chunk), split.input.form)
+        read = read_rows(split, chunk)
         logits, labels = model.logits(read.features, tasks), split.labels_of(chunk)
         yield Answered(
             {name: items_of(model.tasks[name].task, chunk, labels[name], logits[name], read) for name in tasks}

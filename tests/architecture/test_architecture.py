@@ -44,6 +44,7 @@ DOORS = {
     "accelerate": {"training"},
     "torchjd": {"training"},
     "matplotlib": {"checking", "compare", "lifecycle"},
+    "cleanlab": {"lifecycle"},
     "optuna": {"checking", "compare", "lifecycle"},
     "typer": {"cli"},
     "torch": {"batch", "model", "tasks", "inference", "training", "checking", "compare", "lifecycle"},

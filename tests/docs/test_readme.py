@@ -28,7 +28,7 @@ import mtl_transformers
 from mtl_transformers import train
 from mtl_transformers.cli.main import app
 from mtl_transformers.config import Config, DataConfig, FilterConfig, SplitByColumn, SplitByHash, load_config
-from mtl_transformers.config.tasks import task_section
+from mtl_transformers.config.tasks import ReviewConfig, task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.text import decoding
@@ -60,6 +60,7 @@ def codes(text: str) -> list[str]:
 OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# tickets.yaml\n"))
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
 FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.tickets\n")]
+TASK_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# tasks.intent\n")]
 
 
 def test_the_promise_is_the_packages():
@@ -83,8 +84,15 @@ def test_a_part_of_a_dataset_loads_in_a_config(block: str):
     load_config(raw)
 
 
+@pytest.mark.parametrize("block", TASK_FRAGMENTS)
+def test_a_part_of_a_task_loads_in_a_config(block: str):
+    raw = yaml.safe_load(OWN_CONFIG)
+    raw["tasks"]["intent"] |= yaml.safe_load(block)
+    load_config(raw)
+
+
 def test_every_yaml_block_was_loaded():
-    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *FRAGMENTS})
+    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *FRAGMENTS, *TASK_FRAGMENTS})
 
 
 def documented() -> list[tuple[str, Mapping[str, Any], type[BaseModel]]]:
@@ -117,6 +125,12 @@ def test_every_kind_is_shown_once():
 def test_the_keys_of_split_are_shown():
     shown = {key for block in FRAGMENTS for key in yaml.safe_load(block)["split"]}
     assert shown == keys_of(SplitByColumn).keys() | keys_of(SplitByHash).keys()
+
+
+def test_the_keys_of_review_are_shown_with_their_defaults():
+    (shown,) = (yaml.safe_load(block)["review"] for block in TASK_FRAGMENTS)
+    assert shown.keys() == keys_of(ReviewConfig).keys()
+    assert shown["weight"] == ReviewConfig(file="review.jsonl").weight
 
 
 def marked(word: str) -> set[str]:

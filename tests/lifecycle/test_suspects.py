@@ -1,4 +1,4 @@
-"""Confident learning: planted wrong labels lead the ranking, and several items of a row are judged as `cleanlab` does."""
+"""Confident learning: planted wrong labels lead the ranking; several items of a row are judged as `cleanlab` does."""
 
 import builtins
 

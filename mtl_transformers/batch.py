@@ -4,6 +4,7 @@ Owns the tensors that enter the network, padding, and cutting a step's rows by p
 Does not know what a label means: a kind of task builds its own `Target` (``tasks/``).
 
 Shapes: ``S`` sequences, ``L`` tokens of the longest, ``M`` vectors a target names, ``C`` outputs of a head.
+A *unit* is what a step never separates: a row, or several that are compared with each other.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ class Target:
         sequences: ``[M]`` int64, index of the sequence that holds each vector.
         positions: ``[M]`` int64, its token position; ``None`` where a head reads the pooled sequence.
         labels: ``[M]`` int64 or ``[M, C]`` float32, NaN where a cell has no label; ``None`` in prediction.
+        groups: ``[M]`` int64, number of what a vector is compared within (the options of a row, the tokens of a window,
+            the rows of a unit), ascending; ``None`` where each vector stands for itself.
+        weights: ``[M]`` float32, factors of the item losses; ``None``: all 1. They do not change `num_items`.
         num_items: what the task's loss is averaged over (rows, cells or words); 0 in prediction.
         num_rows: labelled rows; 0 in prediction.
     """
@@ -33,6 +37,8 @@ class Target:
     sequences: Tensor
     positions: Tensor | None = None
     labels: Tensor | None = None
+    groups: Tensor | None = None
+    weights: Tensor | None = None
     num_items: int = 0
     num_rows: int = 0
 
@@ -43,6 +49,8 @@ class Target:
             sequences=self.sequences.to(device),
             positions=None if self.positions is None else self.positions.to(device),
             labels=None if self.labels is None else self.labels.to(device),
+            groups=None if self.groups is None else self.groups.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
         )
 
 
@@ -118,16 +126,16 @@ def collate(
 def cut(
     lengths: Sequence[int], *, num_sequences: Sequence[int], max_tokens: int, min_parts: int = 1
 ) -> list[list[int]]:
-    """Cut rows into micro-batches of at most ``max_tokens`` padded tokens, rows of similar length together.
+    """Cut units into micro-batches of at most ``max_tokens`` padded tokens, units of similar length together.
 
     Args:
-        lengths: tokens of the longest sequence of each row.
-        num_sequences: sequences of each row, which are never separated.
-        max_tokens: bound on sequences × longest length; a row that alone exceeds it is a part of its own.
-        min_parts: make at least this many parts (one per process) while rows last.
+        lengths: tokens of the longest sequence of each unit.
+        num_sequences: sequences of each unit, which are never separated.
+        max_tokens: bound on sequences × longest length; a unit that alone exceeds it is a part of its own.
+        min_parts: make at least this many parts (one per process) while units last.
 
     Returns:
-        Row indices of each part: every row once, sorted by length.
+        Indices of the units of each part: each once, sorted by length.
     """
     order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
     parts: list[list[int]] = []

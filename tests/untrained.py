@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from mtl_transformers.model.directory import FORMAT_VERSION, save
 from mtl_transformers.model.encoder import Encoder, load_encoder
-from mtl_transformers.model.heads import build_head, head_spec
+from mtl_transformers.model.head_spec import head_spec
+from mtl_transformers.model.heads import build_head
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import load_tokenizer
 
@@ -30,8 +31,8 @@ def make_parts(encoder_dir: Path) -> Parts:
     """Return an encoder with two random heads, of tasks that say nothing else."""
     encoder = load_encoder(str(encoder_dir))
     specs = {
-        "intent": head_spec(encoder.config, vectors="sequence", out_features=3),
-        "words-of_1": head_spec(encoder.config, vectors="token", out_features=5),
+        "intent": head_spec(encoder.config, head="sequence", vectors="sequence", out_features=3),
+        "words-of_1": head_spec(encoder.config, head="token", vectors="token", out_features=5),
     }
     heads = {name: build_head(spec, seed=7, task=name, initializer_range=0.02) for name, spec in specs.items()}
     return Parts(

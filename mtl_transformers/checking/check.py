@@ -10,9 +10,10 @@ from typing import Any
 
 from mtl_transformers.config import Config
 from mtl_transformers.data.cells import cells_of
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import CheckpointError, ConfigError
 from mtl_transformers.inference.precision import default_device, resolve_precision
+from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.tasks.token_classification import TokenClassification
 from mtl_transformers.training.experiment import Experiment, prepare
@@ -36,7 +37,7 @@ class CheckedTask:
         labelled: labelled rows by split.
         nulls: rows whose label is null, by split.
         counts: items by split and label: rows, spans, or words of a plain tag; empty where there are no labels.
-        num_widened: character spans that do not end at word edges and are widened to whole words, by split.
+        spans: character spans that are not trained as they were given, by split.
     """
 
     task: str
@@ -44,7 +45,7 @@ class CheckedTask:
     labelled: Mapping[str, int]
     nulls: Mapping[str, int]
     counts: Mapping[str, Mapping[str, int]]
-    num_widened: Mapping[str, int]
+    spans: Mapping[str, SpanCounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _checked(experiment: Experiment, name: str) -> CheckedTask:
         labelled={split: of.num_labelled[name] for split, of in splits.items()},
         nulls={split: len(of) + of.num_unlabelled - of.num_labelled[name] for split, of in splits.items()},
         counts=counts if any(counts.values()) else {},
-        num_widened={split: _num_widened(served.task, of) for split, of in splits.items()},
+        spans={split: _span_counts(served.task, of) for split, of in splits.items()},
     )
 
 
@@ -95,19 +96,21 @@ def _counts(task: Task, split: EncodedSplit) -> dict[str, int]:
         labels = split.labels_of(rows)[task.name]
         kept = [row for row, label in zip(rows, labels, strict=True) if label is not None]
         if kept:
-            features = split.features_of(kept)
+            features = split.input_of(task.name).features_of(kept)
             given = [label for label in labels if label is not None]
             scores = task.score_per_label(given, [task.majority(row) for row in features], features)
             counts.update({of.label: of.support for of in scores})
     return {label: counts[label] for label in task.label_counts}
 
 
-def _num_widened(task: Task, split: EncodedSplit) -> int:
+def _span_counts(task: Task, split: EncodedSplit) -> SpanCounts:
     if not isinstance(task, TokenClassification) or task.options.scheme != "spans":
-        return 0
+        return SpanCounts()
     cells = cells_of(split.table, task.label_columns(task.options))
-    features = (row for rows in _chunks(split) for row in split.features_of(rows))
-    return sum(task.num_widened(of_row, row) for of_row, row in zip(cells, features, strict=True))
+    read = split.input_of(task.name)
+    features = (row for rows in _chunks(split) for row in read.features_of(rows))
+    counts = (task.span_counts(of_row, row) for of_row, row in zip(cells, features, strict=True))
+    return sum(counts, start=SpanCounts())
 
 
 def _chunks(split: EncodedSplit) -> Iterator[range]:
@@ -131,9 +134,10 @@ def _about_rows(experiment: Experiment) -> Iterator[str]:
     for dataset, splits in experiment.splits.items():
         for split, of in splits.items():
             share = of.num_truncated / max(1, len(of))
+            max_length = of.inputs[0].given.max_length
             if share > MANY_TRUNCATED:
                 yield (
-                    f"data.{dataset}, {split}: {share:.0%} of the rows are cut to {of.input.max_length} tokens; "
+                    f"data.{dataset}, {split}: {share:.0%} of the rows are cut to {max_length} tokens; "
                     f"raise data.{dataset}.max_length if their ends matter"
                 )
             if of.num_unlabelled:
@@ -149,11 +153,13 @@ def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
                 yield f"{place}, {split}: no row has a label, so it cannot be scored there"
             elif task.nulls[split] > MANY_NULLS * num_rows:
                 yield f"{place}, {split}: {task.nulls[split]:,} of {num_rows:,} labels are null"
-            if task.num_widened[split]:
+            if widened := task.spans[split].widened:
                 yield (
                     f"{place}, {split}: spans that do not end at the edges of words, and are widened to whole words: "
-                    f"{task.num_widened[split]:,}"
+                    f"{widened:,}"
                 )
+            if dropped := task.spans[split].dropped:
+                yield f"{place}, {split}: spans that overlap one that is kept, and are dropped: {dropped:,}"
         train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
         rare = [label for label, items in train.items() if items < FEW_ITEMS]
         if rare:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import warnings
 from contextlib import ExitStack, closing
@@ -18,7 +19,16 @@ import typer
 from tqdm import tqdm
 
 from mtl_transformers.cli.progress import Messages, progress_of
-from mtl_transformers.cli.tables import show_check, show_labels, show_plan, show_result, show_scores, show_suspects
+from mtl_transformers.cli.tables import (
+    show,
+    show_check,
+    show_drafts,
+    show_labels,
+    show_plan,
+    show_result,
+    show_scores,
+    show_suspects,
+)
 from mtl_transformers.errors import ConfigError, MTLError
 
 if TYPE_CHECKING:  # heavy: each command imports what it needs, so that --help answers at once
@@ -54,6 +64,27 @@ def options(
     ] = False,
 ) -> None:
     """Train one encoder for all your classifiers, and answer all of them in one pass."""
+
+
+@app.command()
+def init(
+    files: Annotated[list[str], typer.Argument(help="Files of data, or directories of them.")],
+    output: Annotated[Path | None, typer.Option(help="The config to write; else named after the data.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="A hub id, a directory, or package:<module>/<folder>.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the config that is there.")] = False,
+) -> None:
+    """Guess a config from data.
+
+    Looks at the files, guesses text and label columns and their kinds, and writes a config with a comment for each
+    guess, which check accepts as it is.
+    """
+    from mtl_transformers.drafting.drafts import drafts_of, write_config
+
+    drafts = drafts_of(files)
+    command = f"mtl init {' '.join(map(shlex.quote, files))}"
+    written = write_config(drafts, output, encoder=encoder, command=command, overwrite=overwrite)
+    show_drafts(drafts)
+    show(f"→ {written}; look at it, then: mtl check {shlex.quote(str(written))}")
 
 
 @app.command()

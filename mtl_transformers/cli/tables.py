@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # heavy, and only named here
     from pathlib import Path
 
     from mtl_transformers.checking.check import CheckedTask, Report
+    from mtl_transformers.drafting.drafts import Drafts
     from mtl_transformers.lifecycle.clean_labels import Report as Suspects
     from mtl_transformers.metrics import LabelScore
     from mtl_transformers.training.evaluation import TaskScores
@@ -143,6 +144,15 @@ def show_result(result: Result) -> None:
         else f"{result.num_steps:,} steps"
     )
     show(f"{steps} in {result.seconds:.0f} s → {result.best}")
+
+
+def show_drafts(drafts: Drafts) -> None:
+    """Print what each column was taken for and why, and the files and datasets that are left out."""
+    for dataset in drafts.datasets:
+        rows = ((name, guess.role, guess.why) for name, guess in dataset.guesses.items())
+        show(table((dataset.name, "taken for", "because"), rows, num_names=3), "")
+        show(*(f"left out: {file}: {why}" for file, why in dataset.left_out.items()))
+    show(*(f"left out: {why}" for why in drafts.left_out.values()))
 
 
 def show_check(report: Report) -> None:

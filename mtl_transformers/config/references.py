@@ -9,7 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from mtl_transformers.config.tasks import TaskConfig, first_metric, is_legal, legal_metrics, readable_task
+from mtl_transformers.config.tasks import (
+    TaskConfig,
+    first_metric,
+    is_legal,
+    legal_metrics,
+    option_problems,
+    readable_task,
+)
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN, averageable, metric
 
@@ -21,7 +28,7 @@ def reference_problems(raw: Mapping[str, object]) -> list[str]:
     datasets, entries = list(_mapping(raw, "data")), _mapping(raw, "tasks")
     read = {name: readable_task(entry) for name, entry in entries.items()}
     tasks = {name: task for name, task in read.items() if task is not None}
-    problems = list(_metric_problems(tasks))
+    problems = [*_metric_problems(tasks), *_option_problems(tasks)]
     if datasets and entries:
         problems += [
             *_dataset_problems(datasets, {name: _mapping(entries, name).get("data") for name in entries}),
@@ -93,6 +100,12 @@ def _metric_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
                     f"tasks.{name}.metrics: {chosen!r} does not score this task; expected {', '.join(legal)} "
                     f"or {FOREIGN}<id or path>{nearest(chosen, legal)}"
                 )
+
+
+def _option_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
+    for name, task in tasks.items():
+        for option, problem in option_problems(task).items():
+            yield f"tasks.{name}.{option}: {problem}"
 
 
 def _best_problems(

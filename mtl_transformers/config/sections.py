@@ -135,6 +135,8 @@ class DataConfig(Section):
     """A column that names the rows in predictions."""
     max_length: Count | None = None
     """Tokens of a sequence here, instead of the encoder's ``max_length``."""
+    stride: Count | None = None
+    """Read a text that is too long in windows that share so many tokens; null: cut off its end."""
     shuffle: Bool = False
     """Shuffle by the seed before ``limit``."""
     limit: Mapping[SplitName, Count] = {}

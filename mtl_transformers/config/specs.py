@@ -21,6 +21,7 @@ def dataset_spec(name: str, section: DataConfig) -> DatasetSpec:
         text=(section.text,) if isinstance(section.text, str) else section.text,
         id=section.id,
         max_length=section.max_length,
+        stride=section.stride,
         split=_split(section.split),
         shuffle=section.shuffle,
         limit={split: rows for split, rows in section.limit.items()},  # noqa: C416  a wider type of key

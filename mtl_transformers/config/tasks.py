@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from mtl_transformers.config.values import NotNegative, Positive, Section, Text, exact
+from mtl_transformers.config.values import NotNegative, Positive, Section, Text, Whole, exact
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN
+from mtl_transformers.model.head_spec import Pooling
 from mtl_transformers.tasks.kinds import KINDS
 
 
@@ -37,11 +38,17 @@ class TaskConfig(Section):
     """Factor of its loss."""
     metrics: tuple[Text, ...] = ()
     """What it is scored by; the first one counts in ``mean``. Empty: the kind's own."""
+    layer: Annotated[Whole, Field(ge=0)] | Literal["mix"] | None = None
+    """The encoder's layer that the head reads, 0 for the embeddings; mix: a learned mix of all; null: the last one."""
+    pooling: Pooling | None = None
+    """How a sequence becomes one vector: first, mean, max, or attention to a learned query; null: the family's."""
+    row_weight: Text | None = None
+    """A column with the weight of each row in the task's loss; null cells weigh 1."""
     review: ReviewConfig | None = None
     """A review file; null: every label counts."""
 
     @property
-    def options(self) -> Any:
+    def kind_options(self) -> Any:
         """The options of the kind, as its dataclass."""
         options_type = KINDS[self.kind].options_type
         return options_type(**{field.name: getattr(self, field.name) for field in fields(options_type)})
@@ -111,7 +118,12 @@ def readable_task(entry: object) -> TaskConfig | None:
 
 def legal_metrics(task: TaskConfig) -> tuple[str, ...]:
     """Return the metrics of ours that can score a task; the first one is the default."""
-    return KINDS[task.kind].legal_metrics(task.options)
+    return KINDS[task.kind].legal_metrics(task.kind_options)
+
+
+def option_problems(task: TaskConfig) -> Mapping[str, str]:
+    """Return what one option of a task says against another, by the option to change."""
+    return KINDS[task.kind].option_problems(task.kind_options)
 
 
 def is_legal(metric: str, task: TaskConfig) -> bool:

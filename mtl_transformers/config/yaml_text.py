@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import yaml
@@ -119,3 +120,13 @@ def write_yaml(values: object) -> str:
     if "\x85" in text:  # PyYAML would read this line break back as a space; escaped it stays
         return yaml.safe_dump(values, sort_keys=False)
     return text
+
+
+def write_flow(value: object) -> str:
+    """Return a plain value as YAML in one line, as ``{data: tickets, label: [V, A]}``."""
+    dumped = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=True, width=float("inf"))
+    text = dumped.removesuffix("...\n").strip()
+    if text.isprintable():
+        return text
+    quoted = json.dumps(value, ensure_ascii=False)  # JSON, which YAML reads, keeps line breaks as escapes
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)

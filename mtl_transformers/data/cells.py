@@ -5,6 +5,7 @@ So a task knows names only, and a table that numbers its classes otherwise is ma
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -48,6 +49,9 @@ def cells_of(table: datasets.Dataset, columns: Sequence[str]) -> Iterator[tuple[
     Raises:
         DataError: an id that is no class.
     """
+    if not columns:
+        yield from itertools.repeat((), len(table))
+        return
     readers = [reader_of(table.features[column]) for column in columns]
     for batch in table.select_columns(list(columns)).with_format(None).iter(batch_size=BATCH_ROWS):
         for row in zip(*(batch[column] for column in columns), strict=True):

@@ -6,9 +6,10 @@ What a label means is the task's.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,8 @@ from mtl_transformers.data.origins import Places
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.labels import UnknownLabelError, listed
 from mtl_transformers.tasks.task import EncodedLabel, LabelType, Task
-from mtl_transformers.text.encoding import Features, Form
-from mtl_transformers.text.inputs import Input, row_of, text_of
+from mtl_transformers.text.encoding import Features
+from mtl_transformers.text.inputs import Input, RowOf, row_of, text_of
 
 SHOWN = 60  # characters of a text that a message shows
 
@@ -30,29 +31,44 @@ _TYPES: Mapping[LabelType, Any] = {
     "int": _INTS,
     "ints": datasets.List(_INTS),
     "floats": datasets.List(datasets.Value("float64")),
+    "answers": datasets.List({"text": datasets.Value("string"), "start": _INTS}),
 }
 _NO_WORDS = Features((), ())
 
 
-def texts_of(table: datasets.Dataset, rows: Sequence[int] | slice, *, columns: Sequence[str], form: Form) -> list[str]:
+def rows_of(table: datasets.Dataset, rows: Sequence[int] | slice, given: Input) -> list[RowOf]:
+    """Return what an input reads of some rows."""
+    batch = table.select_columns(list(given.columns))[rows]
+    cells = zip(*(batch[name] for name in given.columns), strict=True)
+    return [row_of(of_row, form=given.form, num_context=given.num_context) for of_row in cells]
+
+
+def texts_of(table: datasets.Dataset, rows: Sequence[int] | slice, given: Input) -> list[str]:
     """Return the texts that character offsets count in."""
-    batch = table.select_columns(list(columns))[rows]
-    return [text_of(row_of(cells, form=form)) for cells in zip(*(batch[name] for name in columns), strict=True)]
+    return [text_of(row) for row in rows_of(table, rows, given)]
 
 
-def shown_row(table: datasets.Dataset, row: int, places: Places, *, columns: Sequence[str], form: Form) -> str:
+def shown_row(table: datasets.Dataset, row: int, places: Places, *, columns: Sequence[str]) -> str:
     """Name a row by its place and the beginning of its text."""
-    (text,), (place,) = texts_of(table, [row], columns=columns, form=form), places.of([row])
+    cells, (place,) = table.select_columns(list(columns))[row], places.of([row])
+    text = " ".join(cell if isinstance(cell, str) else " ".join(map(str, cell or ())) for cell in cells.values())
     return f"{place} ({text if len(text) <= SHOWN else text[:SHOWN] + '…'!r})"
 
 
-def encode_labels(rows: LabelledRows, tasks: Mapping[str, Task], *, texts_key: str) -> datasets.Dataset:
+def encode_labels(
+    rows: LabelledRows,
+    tasks: Mapping[str, Task],
+    *,
+    texts_key: str,
+    left_out: Mapping[str, Collection[int]] | None = None,
+) -> datasets.Dataset:
     """Encode the labels of all tasks, a column each; from the cache where the content is known.
 
     Args:
         rows: of a split.
         tasks: the fitted tasks on it.
         texts_key: what the encoded rows were made from.
+        left_out: by task, rows whose label is taken as null.
 
     Raises:
         DataError: as `LabelledRows.encode`.
@@ -61,10 +77,21 @@ def encode_labels(rows: LabelledRows, tasks: Mapping[str, Task], *, texts_key: s
     columns = sorted({column for task in tasks.values() for column in task.label_columns(task.options)})
     types = {column: repr(table.features[column]) for column in columns}
     fitted = {name: task.to_json() for name, task in tasks.items()}
-    described = json.dumps([types, fitted], sort_keys=True)
+    null = {name: set(left_out[name]) for name in tasks if left_out and left_out.get(name)}
+    described = json.dumps([types, fitted, {name: sorted(of) for name, of in null.items()}], sort_keys=True)
+
+    def encoded(_: object, numbers: list[int]) -> dict[str, list[EncodedLabel]]:
+        return {
+            name: [
+                None if number in null.get(name, ()) else label
+                for number, label in zip(numbers, rows.encode(name, task, numbers), strict=True)
+            ]
+            for name, task in tasks.items()
+        }
+
     return cached_map(
-        table.select_columns(columns),
-        lambda _, numbers: {name: rows.encode(name, task, numbers) for name, task in tasks.items()},
+        table.select_columns(columns or [rows.given.columns[0]]),  # a table without columns has no rows
+        encoded,
         features={name: _TYPES[task.label_type] for name, task in tasks.items()},
         key=digest(texts_key, "labels", described, content_key(table, columns)),
     )
@@ -98,7 +125,7 @@ class LabelledRows:
         for number, label in zip(numbers, self._each(task, numbers), strict=True):
             if isinstance(label, DataError):
                 others = self._unknown(task) if isinstance(label, UnknownLabelError) else ""
-                row = shown_row(self.table, number, self.places, columns=self.given.columns, form=self.given.form)
+                row = shown_row(self.table, number, self.places, columns=self.given.columns)
                 raise DataError(f"task {name!r}, {self.where}, {row}: {label}{others}") from label
             encoded.append(label)
         return encoded
@@ -109,8 +136,8 @@ class LabelledRows:
         readers = [reader_of(self.table.features[column]) for column in columns]
         start, stop = numbers[0], numbers[-1] + 1
         batch = self.table.select_columns(list(columns))[start:stop]
-        cells = zip(*(batch[column] for column in columns), strict=True)
-        for row, (features, text) in zip(cells, self._words(start, stop), strict=True):
+        cells = zip(*(batch[column] for column in columns), strict=True) if columns else itertools.repeat(())
+        for row, (features, text) in zip(cells, self._words(start, stop), strict=False):
             try:
                 label = task.encode(
                     tuple(read(cell) for read, cell in zip(readers, row, strict=True)), features, text=text
@@ -122,11 +149,11 @@ class LabelledRows:
 
     def _words(self, start: int, stop: int) -> list[tuple[Features, str]]:
         """Return words and text of some rows."""
-        if not self.given.aligned:
+        if self.given.aligned not in ("words", "pieces"):
             return [(_NO_WORDS, "")] * (stop - start)
         spans = self.features.select_columns("word_spans")[start:stop]["word_spans"]
         words = [Features((), (), word_spans=[(first, last) for first, last in of_row]) for of_row in spans]
-        texts = texts_of(self.table, slice(start, stop), columns=self.given.columns, form=self.given.form)
+        texts = texts_of(self.table, slice(start, stop), self.given)
         return list(zip(words, texts, strict=True))
 
     def _unknown(self, task: Task) -> str:

@@ -1,52 +1,37 @@
-"""From a dataset's spec to encoded splits: what training, evaluation and `check` read.
+"""From a dataset's spec to its tables, and to the tasks that are fitted on them.
 
-Owns the order (load, split, shuffle, limit, filter), the columns that tasks need, fitting tasks on train, and encoding
-texts and labels. Rows stay in Arrow on disk; what was encoded before is read from the cache (``caching.py``).
+Owns the order (load, split, shuffle, limit, filter), the columns that tasks need, and fitting tasks on train. Rows stay
+in Arrow on disk; texts and labels are encoded by ``encoded.py``.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import datasets
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from mtl_transformers.data.caching import cached_map, content_key, contiguous, digest, values_key
+from mtl_transformers.data.caching import contiguous
 from mtl_transformers.data.cells import cells_of, class_names
 from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.filtering import check_texts, drop_empty
-from mtl_transformers.data.labelling import LabelledRows, encode_labels, shown_row, texts_of
+from mtl_transformers.data.labelling import shown_row
 from mtl_transformers.data.loading import load_splits
 from mtl_transformers.data.origins import Places, numbered, origin_of, without_numbers
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit
 from mtl_transformers.data.splitting import limit_rows, shuffle_rows, split_by_column, split_by_hash
 from mtl_transformers.data.unicode import check_unicode
 from mtl_transformers.errors import DataError
-from mtl_transformers.tasks.task import EncodedLabel, Task
-from mtl_transformers.text.encoding import Features, Form, TextEncoder
-from mtl_transformers.text.inputs import Input, encode, row_of
+from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.encoding import Form
 
-FORMAT = "2"  # of the cached tables; a change makes old ones unread
 DEFAULT_SPLIT = HashSplit({"validation": 0.1})
 
 _LOG = logging.getLogger(__name__)
-_INTS = datasets.Value("int32")
-_FEATURES = {
-    "input_ids": datasets.List(datasets.List(_INTS)),
-    "token_type_ids": datasets.List(datasets.List(datasets.Value("int8"))),
-    "word_indices": datasets.List(datasets.List(_INTS)),
-    "word_positions": datasets.List(datasets.List(_INTS)),
-    "word_spans": datasets.List(datasets.List(_INTS)),
-    "truncated": datasets.Value("bool"),
-    "length": _INTS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,115 +51,6 @@ class Tables:
     places: Mapping[str, Places]
     form: Form
     num_dropped: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedSplit:
-    """One split, encoded, with the labels of its tasks.
-
-    Attributes:
-        dataset: name of the dataset.
-        split: name of the split.
-        input: what of a row was encoded.
-        table: the rows of text and labels.
-        features: the encoded rows, as many.
-        labels: one column of encoded labels for each task, as many rows.
-        lengths: ``[n]`` tokens of each row's longest sequence.
-        numbers: ``[n]`` number of each row among all rows of the split.
-        places: where each row comes from.
-        outputs: by task, what the numbers of encoded labels mean.
-        labelled: ``[n]`` by task, which rows have its label.
-        num_truncated: rows that lost tokens.
-        num_unlabelled: rows without any label, which are left out.
-        id_column: the column that names rows.
-    """
-
-    dataset: str
-    split: str
-    input: Input
-    table: datasets.Dataset
-    features: datasets.Dataset
-    labels: datasets.Dataset
-    lengths: NDArray[np.int32]
-    numbers: NDArray[np.int64]
-    places: Places
-    outputs: Mapping[str, Sequence[str]]
-    labelled: Mapping[str, NDArray[np.bool_]]
-    num_truncated: int
-    num_unlabelled: int
-    id_column: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    @property
-    def num_labelled(self) -> dict[str, int]:
-        """Labelled rows by task."""
-        return {name: int(mask.sum()) for name, mask in self.labelled.items()}
-
-    def features_of(self, rows: Sequence[int]) -> list[Features]:
-        """Return some encoded rows."""
-        columns = self.features[list(rows)]
-        return [
-            Features(
-                input_ids=columns["input_ids"][n],
-                token_type_ids=columns["token_type_ids"][n],
-                word_indices=columns["word_indices"][n],
-                word_positions=columns["word_positions"][n],
-                word_spans=[(start, end) for start, end in columns["word_spans"][n]],
-                truncated=columns["truncated"][n],
-            )
-            for n in range(len(rows))
-        ]
-
-    def labels_of(self, rows: Sequence[int]) -> dict[str, list[EncodedLabel]]:
-        """Return the encoded labels of some rows, by task."""
-        columns: dict[str, list[EncodedLabel]] = self.labels[list(rows)]
-        return columns
-
-    def texts_of(self, rows: Sequence[int]) -> list[str]:
-        """Return the texts that character offsets count in."""
-        return texts_of(self.table, list(rows), columns=self.input.columns, form=self.input.form)
-
-    def ids_of(self, rows: Sequence[int]) -> list[Any]:
-        """Return the names of some rows; their numbers in the split where the dataset has no id column."""
-        if self.id_column is None:
-            numbers: list[Any] = self.numbers[list(rows)].tolist()
-            return numbers
-        ids: list[Any] = self.table.select_columns([self.id_column])[list(rows)][self.id_column]
-        return ids
-
-    def places_of(self, rows: Sequence[int]) -> list[str]:
-        """Name some rows for people: ``t17 (train.csv, row 12)``, or without an id ``train.csv, row 12``."""
-        places = self.places.of(rows)
-        if self.id_column is None:
-            return places
-        return [f"{name} ({place})" for name, place in zip(self.ids_of(rows), places, strict=True)]
-
-    def select(self, rows: NDArray[np.int64]) -> EncodedSplit:
-        """Return the split with some of its rows, in this order."""
-        return replace(
-            self,
-            table=self.table.select(rows),
-            features=self.features.select(rows),
-            labels=self.labels.select(rows),
-            lengths=self.lengths[rows],
-            numbers=self.numbers[rows],
-            places=self.places.select(rows),
-            labelled={name: mask[rows] for name, mask in self.labelled.items()},
-            num_truncated=sum(self.features.select_columns("truncated")[rows]["truncated"]),
-            num_unlabelled=0,
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of encoded texts and labels in their order; reads all of them.
-
-        Equal in every process and every run, wherever the rows were stored, and different where one of them differs.
-        """
-        outputs = json.dumps({name: list(names) for name, names in self.outputs.items()}, sort_keys=True)
-        parts = [values_key(self.features), values_key(self.labels)]
-        return digest(FORMAT, self.input.form, outputs, *parts)
 
 
 def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
@@ -233,15 +109,18 @@ def _form(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Form:
 
 
 def _form_of(table: datasets.Dataset, spec: DatasetSpec) -> Form:
-    words = [_holds_words(table, column) for column in spec.text]
-    if len(words) == 1:
-        return "words" if words[0] else "text"
-    if any(words):
-        raise DataError(f"data.{spec.name}.text: a pair needs two columns of text; {', '.join(spec.text)} hold words")
-    return "pair"
+    match [_holds_lists(table, column) for column in spec.text]:
+        case [lists]:
+            return "words" if lists else "text"
+        case [False, lists]:
+            return "options" if lists else "pair"
+    raise DataError(
+        f"data.{spec.name}.text: a pair needs two columns of text, or a text and a list of texts; "
+        f"{spec.text[0]!r} holds lists"
+    )
 
 
-def _holds_words(table: datasets.Dataset, column: str) -> bool:
+def _holds_lists(table: datasets.Dataset, column: str) -> bool:
     stored = table.data.schema.field(column).type
     return bool(pa.types.is_list(stored) or pa.types.is_large_list(stored))
 
@@ -275,14 +154,14 @@ def fit_task(tables: Tables, kind: type[Task], *, name: str, options: Any, metri
             options,
             metrics=metrics,
             cells=(cells for _, cells in zip(numbers, cells_of(train, columns), strict=False)),
-            class_names=class_names(train, columns[0]),
+            class_names=class_names(train, columns[0]) if columns else None,
         )
     except DataError as error:
         row = next(numbers) - 1
         where = f"task {name!r}, dataset {tables.spec.name!r}, split 'train'"
         if 0 <= row < len(train):
             places = tables.places["train"]
-            where = f"{where}, {shown_row(train, row, places, columns=tables.spec.text, form=tables.form)}"
+            where = f"{where}, {shown_row(train, row, places, columns=tables.spec.text)}"
         raise DataError(f"{where}: {error}") from error
 
 
@@ -296,76 +175,3 @@ def check_form(form: Form, kind: type[Task], *, task: str, dataset: str) -> None
         raise DataError(
             f"tasks.{task}: kind {kind.kind} reads {' or '.join(kind.forms)}; data.{dataset}.text is a {form}"
         )
-
-
-def encode_split(
-    tables: Tables,
-    split: str,
-    tasks: Mapping[str, Task],
-    *,
-    encoder: TextEncoder,
-    encoder_key: str,
-    max_length: int,
-) -> EncodedSplit:
-    """Encode the texts of a split and the labels of its tasks; from the cache where the content is known.
-
-    Args:
-        tables: the dataset.
-        split: one of its splits.
-        tasks: the fitted tasks on it.
-        encoder: tokenizer for the dataset's form and length.
-        encoder_key: what identifies that tokenizer's behaviour (its serialised form).
-        max_length: of `encoder`.
-
-    Raises:
-        DataError: an unknown label, tags that do not fit their words: with task, split, row and the text.
-    """
-    table = tables.splits[split]
-    given = Input(
-        columns=tables.spec.text,
-        form=tables.form,
-        max_length=max_length,
-        aligned=any(task.vectors == "token" for task in tasks.values()),
-    )
-    read = json.dumps([given.form, given.max_length, given.aligned])
-    key = digest(FORMAT, read, encoder_key, content_key(table, given.columns))
-    features = _encode_texts(table, given, encoder, key=digest(key, "texts"))
-    where = f"dataset {tables.spec.name!r}, split {split!r}"
-    labels = encode_labels(LabelledRows(table, tables.places[split], features, given, where), tasks, texts_key=key)
-    labelled = {name: _column(labels, name).is_valid().to_numpy() for name in tasks}
-    kept = np.flatnonzero(np.logical_or.reduce(list(labelled.values())))
-    lengths, truncated = (_column(features, name).to_numpy() for name in ("length", "truncated"))
-    num_unlabelled = len(table) - len(kept)
-    if num_unlabelled:
-        table, features, labels = (part.select(kept) for part in (table, features, labels))
-    return EncodedSplit(
-        dataset=tables.spec.name,
-        split=split,
-        input=given,
-        table=table,
-        features=features,
-        labels=labels,
-        lengths=lengths[kept],
-        numbers=kept,
-        places=tables.places[split].select(kept),
-        outputs={name: task.output_names for name, task in tasks.items()},
-        labelled={name: mask[kept] for name, mask in labelled.items()},
-        num_truncated=int(truncated[kept].sum()),
-        num_unlabelled=num_unlabelled,
-        id_column=tables.spec.id,
-    )
-
-
-def _column(table: datasets.Dataset, name: str) -> pa.ChunkedArray:
-    """Return a column of a table whose rows stand as they are stored."""
-    return table.data.column(name)
-
-
-def _encode_texts(table: datasets.Dataset, given: Input, encoder: TextEncoder, *, key: str) -> datasets.Dataset:
-    def encoded(batch: Mapping[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
-        cells = zip(*(batch[column] for column in given.columns), strict=True)
-        rows = [row_of(row, form=given.form) for row in cells]
-        found = encode(encoder, rows, form=given.form, aligned=given.aligned)
-        return {name: [getattr(features, name) for features in found] for name in _FEATURES}
-
-    return cached_map(table.select_columns(list(given.columns)), encoded, features=_FEATURES, key=key)

@@ -58,6 +58,7 @@ class DatasetSpec:
         text: one column of text or words, or two of a pair.
         id: the column that names rows.
         max_length: tokens of a sequence; ``None``: the encoder's.
+        stride: tokens that two windows of a long text share; ``None``: its end is cut off.
         split: how missing splits are made; ``None``: a tenth of train by hash where there is no validation split.
         shuffle: shuffle each split by the seed before the limit.
         limit: at most this many rows, by split.
@@ -68,6 +69,7 @@ class DatasetSpec:
     text: tuple[str, ...]
     id: str | None = None
     max_length: int | None = None
+    stride: int | None = None
     split: ColumnSplit | HashSplit | None = None
     shuffle: bool = False
     limit: Mapping[str, int] = field(default_factory=dict)

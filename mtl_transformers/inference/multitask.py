@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
@@ -39,11 +40,13 @@ from mtl_transformers.model.tokenizer import (
     load_tokenizer,
     pad_id,
     text_backend,
+    vocabulary,
     words_backend,
 )
 from mtl_transformers.tasks.task import Logits, Prediction
-from mtl_transformers.text.encoding import Features, Form, Row, TextEncoder
-from mtl_transformers.text.inputs import encode, text_of
+from mtl_transformers.text.encoding import Features, Form, TextEncoder
+from mtl_transformers.text.inputs import Encoding, Input, RowOf, encode, shared, text_of
+from mtl_transformers.text.masking import with_blanks
 
 MAX_TOKENS = 4096  # padded tokens of one forward pass, unless told otherwise
 CHUNK_ROWS = 4096  # rows that are encoded before they are answered
@@ -77,6 +80,10 @@ class TextEncoders:
         """Return what identifies the behaviour of a form's encoders."""
         return self._backends["words" if form == "words" else "text"].to_str() + str(self._uses_token_types)
 
+    def encoding(self, given: Input) -> Encoding:
+        """Return how the texts of an input become features."""
+        return Encoding(self.get(given.form, max_length=given.max_length), self.key(given.form))
+
 
 class MultiTaskModel:
     """One encoder with named tasks that answers rows.
@@ -107,6 +114,7 @@ class MultiTaskModel:
         self.max_tokens = max_tokens
         self.encoder_name = encoder_name or network.encoder.source
         self.encoders = TextEncoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
+        self.vocabulary = vocabulary(tokenizer, size=network.encoder.config.vocab_size)
         self._pad_id = pad_id(tokenizer)
         self._unanswered: set[str] = set()
 
@@ -243,15 +251,15 @@ class MultiTaskModel:
         """Group tasks that read the same of these rows: they share an encoder pass."""
         groups: dict[object, list[str]] = {}
         for name in tasks:
-            given = self.tasks[name].input
-            columns = None if isinstance(rows[0], str) else given.columns
-            groups.setdefault((columns, given.max_length), []).append(name)
+            groups.setdefault(_sharing(self.tasks[name].input, are_texts=isinstance(rows[0], str)), []).append(name)
         return list(groups.values())
 
-    def _by_form(self, rows: Sequence[GivenRow], tasks: Sequence[str], *, first_row: int) -> dict[Form, dict[int, Row]]:
+    def _by_form(
+        self, rows: Sequence[GivenRow], tasks: Sequence[str], *, first_row: int
+    ) -> dict[Form, dict[int, RowOf]]:
         """Return what the tasks of one input read of each row by its number, by the form it was given in."""
         given = self.tasks[tasks[0]].input
-        found: dict[Form, dict[int, Row]] = {}
+        found: dict[Form, dict[int, RowOf]] = {}
         for number, row in enumerate(rows):
             try:
                 cells, form = read_row(row, given)
@@ -260,10 +268,12 @@ class MultiTaskModel:
             found.setdefault(form, {})[number] = cells
         return found
 
-    def _encode(self, rows: Sequence[Row], tasks: Sequence[str], *, form: Form) -> list[Features]:
-        encoder = self.encoders.get(form, max_length=self.tasks[tasks[0]].input.max_length)
-        aligned = any(self.tasks[name].task.vectors == "token" for name in tasks)
-        return encode(encoder, rows, form=form, aligned=aligned)
+    def _encode(self, rows: Sequence[RowOf], tasks: Sequence[str], *, form: Form) -> list[Features]:
+        given = shared([self.tasks[name].input for name in tasks])
+        features = encode(self.encoders.get(form, max_length=given.max_length), rows, given, form=form)
+        if given.mask_probability is not None:
+            features = [with_blanks(row, self.vocabulary) for row in features]
+        return features
 
     def answer(
         self,
@@ -318,8 +328,10 @@ class MultiTaskModel:
             logits = self.network(batch)
         cut_by_row = {}
         for name in tasks:
-            edges = np.cumsum([self.tasks[name].task.num_vectors(row) for row in rows])[:-1]
-            cut_by_row[name] = np.split(logits[name].float().cpu().numpy(), edges)
+            task = self.tasks[name].task
+            condensed = task.condense(logits[name].float(), batch.targets[name]).cpu().numpy()
+            edges = np.cumsum([task.num_vectors(row) for row in rows])[:-1]
+            cut_by_row[name] = np.split(condensed, edges)
         return cut_by_row
 
     def _choose(self, rows: Sequence[GivenRow], tasks: Sequence[str] | None) -> list[str]:
@@ -337,11 +349,11 @@ class MultiTaskModel:
         if tasks is not None:
             for name in tasks:
                 if lacks[name]:
-                    raise DataError(f"task {name!r} reads {listed(self.tasks[name].input.columns)}; {lacks[name]}")
+                    raise DataError(f"task {name!r} reads {listed(self.tasks[name].input.required)}; {lacks[name]}")
             return list(dict.fromkeys(tasks))
         chosen = [name for name in self.tasks if not lacks[name]]
         if not chosen:
-            reads = (f"{name} reads {listed(served.input.columns)}" for name, served in self.tasks.items())
+            reads = (f"{name} reads {listed(served.input.required)}" for name, served in self.tasks.items())
             raise DataError(f"no task can be answered: {next(filter(None, lacks.values()))}; {'; '.join(reads)}")
         self._name_unanswered([name for name in self.tasks if lacks[name]])
         return chosen
@@ -352,6 +364,13 @@ class MultiTaskModel:
         self._unanswered.update(new)
         if new:
             _LOG.warning("not answered, because their columns are not given: %s", ", ".join(new))
+
+
+def _sharing(given: Input, *, are_texts: bool) -> object:
+    """Return what is equal for tasks that share an encoder pass; a plain text is read by all that read one text."""
+    if given.form not in ("text", "words"):
+        return given.sequences
+    return replace(given.sequences, form="text", columns=() if are_texts else given.columns)
 
 
 def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mtl_transformers.errors import DataError
-from mtl_transformers.text.encoding import Form, Row
-from mtl_transformers.text.inputs import Input, row_of
+from mtl_transformers.text.encoding import Form
+from mtl_transformers.text.inputs import Input, RowOf, excerpt_of, row_of
 
 GivenRow = str | Mapping[str, Any]
 
@@ -39,31 +39,33 @@ def columns_of(rows: Sequence[GivenRow]) -> list[str] | None:
 def lacking(given: Input, columns: Sequence[str] | None) -> str | None:
     """Return what some rows lack for an input; a text has the one column that an input reads, but not two."""
     if columns is None:
-        return None if len(given.columns) == 1 else "a plain text stands for one column; give mappings"
-    return None if set(given.columns) <= set(columns) else f"the rows have {listed(columns)}"
+        return None if len(given.required) == 1 else "a plain text stands for one column; give mappings"
+    return None if set(given.required) <= set(columns) else f"the rows have {listed(columns)}"
 
 
-def read_row(row: GivenRow, given: Input) -> tuple[Row, Form]:
-    """Return what is encoded of a row, and the form that it was given in: text, words or a pair.
+def read_row(row: GivenRow, given: Input) -> tuple[RowOf, Form]:
+    """Return what is encoded of a row, and the form that it was given in.
 
-    A task that was trained on words reads raw text too, and the other way round.
+    A task that was trained on words reads raw text too, and the other way round; one that was trained on a list of
+    candidates reads a single one, which makes a pair.
 
     Raises:
         DataError: a column is missing, null, empty, of another type or no valid Unicode.
     """
     if isinstance(row, str):
         cells: tuple[Any, ...] = (row,)
-    elif missing := [column for column in given.columns if column not in row]:
+    elif missing := [column for column in given.required if column not in row]:
         raise DataError(f"no column {missing[0]!r}; it has {listed(row)}")
     else:
-        cells = tuple(row[column] for column in given.columns)
+        cells = tuple(row.get(column) for column in given.columns)
     form = given.form
-    if form != "pair":
+    if form == "options" and given.num_context == 1 and len(cells) == 2 and isinstance(cells[1], str):
+        form = "pair"
+    elif form in ("text", "words"):
         form = "words" if isinstance(cells[0], list | tuple) else "text"
-    found = row_of(cells, form=form)
+    found = row_of(cells, form=form, num_context=given.num_context)
     try:
-        for text in (found,) if isinstance(found, str) else found:
-            text.encode()
+        excerpt_of(found).encode()
     except UnicodeEncodeError as error:
         raise DataError(f"{listed(given.columns)} is no valid Unicode: {error}") from error
     return found, form

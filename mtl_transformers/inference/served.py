@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 from mtl_transformers.errors import ConfigError, ModelError
-from mtl_transformers.model.heads import Head, HeadSpec, head_spec_from_json
+from mtl_transformers.model.head_spec import HeadSpec, head_spec_from_json
+from mtl_transformers.model.heads import Head
 from mtl_transformers.model.typed import check_fields
 from mtl_transformers.tasks.kinds import task_from_json
 from mtl_transformers.tasks.task import Task
-from mtl_transformers.text.encoding import Form
 from mtl_transformers.text.inputs import Input
 
 _PER_OUTPUT = {"labels", "targets", "thresholds", "mean", "scale"}  # what a fitted task has for each of its outputs
@@ -103,10 +103,14 @@ def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int |
         return f"its head reads {head.in_features} features, the encoder gives {hidden_size}"
     if task.vectors != head.vectors:
         return f"kind {task.kind} reads a {task.vectors}, its head reads a {head.vectors}"
-    if given.form not in get_args(Form) or given.form not in task.forms:
+    if given.form not in (("options",) if task.vectors == "sequences" else task.forms):
         return f"kind {task.kind} cannot read the form {given.form!r}"
-    if len(given.columns) != (2 if given.form == "pair" else 1) or not all(map(_is_name, given.columns)):
+    if not _fits_columns(given) or not all(map(_is_name, given.columns)):
         return f"the form {given.form} does not read the columns {list(given.columns)}"
+    if given.stride is not None and given.stride < 1:
+        return f"stride {given.stride} is below 1"
+    if given.mask_probability is not None and not 0 < given.mask_probability < 1:
+        return f"mask_probability {given.mask_probability} does not lie between 0 and 1"
     if given.max_length < 1 or (max_length is not None and given.max_length > max_length):
         return f"max_length {given.max_length} does not lie between 1 and the encoder's {max_length}"
     return None
@@ -123,6 +127,12 @@ def _mismatch(task: Task) -> str | None:
     if min(values["counts"], default=0) < 0 or not any(values["counts"]) or values.get("num_rows", 1) < 1:
         return "its counts are not those of training rows"
     return None
+
+
+def _fits_columns(given: Input) -> bool:
+    if given.form == "options":
+        return 0 <= given.num_context < len(given.columns)
+    return given.num_context == 0 and len(given.columns) == (2 if given.form == "pair" else 1)
 
 
 def _is_name(column: object) -> bool:

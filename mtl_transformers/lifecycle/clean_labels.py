@@ -151,7 +151,7 @@ def _lines(
     keys = row_keys(
         split.table, text=_text(experiment, split.dataset), label=served.task.label_columns(served.task.options)
     )
-    read = read_rows(split, rows)
+    read = read_rows(split, split.input_of(name), rows)
     labels = split.labels_of(rows)[name] if rows else []
     places, ids = split.places.of(rows), split.ids_of(rows)
     for n, row in enumerate(rows):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.multi_label import MultiLabel
 from mtl_transformers.tasks.task import EncodedLabel, Logits, Task
@@ -40,9 +40,9 @@ class Read:
     form: Form
 
 
-def read_rows(split: EncodedSplit, rows: Sequence[int]) -> Read:
-    """Return some rows of a split as a model reads them."""
-    return Read(split.features_of(rows), split.texts_of(rows), split.input.form)
+def read_rows(split: EncodedSplit, given: EncodedInput, rows: Sequence[int]) -> Read:
+    """Return some rows of a split as one of its inputs reads them."""
+    return Read(given.features_of(rows), split.texts_of(rows, given.given), given.given.form)
 
 
 @dataclass(frozen=True, slots=True)

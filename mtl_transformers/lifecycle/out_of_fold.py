@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import resolve_precision
@@ -92,15 +92,14 @@ def _check(folds: Mapping[str, NDArray[np.int64]]) -> None:
 
 
 def _answers(model: MultiTaskModel, split: EncodedSplit, rows: NDArray[np.int64]) -> Iterator[Answered]:
-    """Answer some rows of a split, those of similar length together."""
-    tasks = [name for name in split.num_labelled if can_be_judged(model.tasks[name].task)]
-    if not tasks:
-        return
+    """Answer some rows of a split, those of similar length together, once for each input of tasks that are judged."""
     rows = rows[np.argsort(split.lengths[rows], kind="stable")]
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        chunk = rows[start : start + _CHUNK_ROWS].tolist()
-        read = read_rows(split, chunk)
-        logits, labels = model.logits(read.features, tasks), split.labels_of(chunk)
-        yield Answered(
-            {name: items_of(model.tasks[name].task, chunk, labels[name], logits[name], read) for name in tasks}
-        )
+    for given in split.inputs:
+        tasks = [name for name in given.tasks if can_be_judged(model.tasks[name].task)]
+        for start in range(0, len(rows) if tasks else 0, _CHUNK_ROWS):
+            chunk = rows[start : start + _CHUNK_ROWS].tolist()
+            read = read_rows(split, given, chunk)
+            logits, labels = model.logits(read.features, tasks), split.labels_of(chunk)
+            yield Answered(
+                {name: items_of(model.tasks[name].task, chunk, labels[name], logits[name], read) for name in tasks}
+            )

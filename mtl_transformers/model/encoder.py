@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -27,6 +27,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging as transformers_logging
 
 from mtl_transformers.errors import ModelError, nearest
+from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.vetting import vet, vet_config
 
 Freeze = Literal["all", "embeddings"] | int | None
@@ -108,17 +109,38 @@ class Encoder(nn.Module):
         limit: int | None = getattr(self.config, "max_position_embeddings", None)
         return limit
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Return the last hidden states ``[S, L, D]``.
+    @property
+    def num_layers(self) -> int:
+        """Layers above the embeddings."""
+        count: int = self.config.num_hidden_layers
+        return count
+
+    @property
+    def embeddings(self) -> Tensor:
+        """``[V, E]``, the vectors of the vocabulary."""
+        return cast(nn.Embedding, self.model.get_input_embeddings()).weight
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        *,
+        all_layers: bool = False,
+    ) -> Encoded:
+        """Run the encoder once.
 
         Args:
             input_ids: ``[S, L]``.
             attention_mask: ``[S, L]``, 1 on real tokens.
             token_type_ids: ``[S, L]``; left out where the family has none.
+            all_layers: keep the output of every layer.
         """
         types = {"token_type_ids": token_type_ids} if self.uses_token_types else {}
-        hidden: Tensor = self.model(input_ids, attention_mask=attention_mask, **types).last_hidden_state
-        return hidden
+        found = self.model(input_ids, attention_mask=attention_mask, output_hidden_states=all_layers, **types)
+        last: Tensor = found.last_hidden_state
+        layers = (*found.hidden_states[:-1], last) if all_layers else ()  # a family may have a norm behind the last one
+        return Encoded(last, attention_mask, layers)
 
 
 def resolve(name: str) -> str:
@@ -309,9 +331,15 @@ def encoder_state(encoder: Encoder) -> dict[str, Tensor]:
     return {**encoder.model.state_dict(), **encoder.pooler}
 
 
-def head_pooler(encoder: Encoder) -> dict[str, Tensor] | None:
-    """Return ``weight`` and ``bias`` of the pooler if the family's classification head reads it, or None."""
-    if not encoder.pooler or encoder.config.model_type in _POOLER_UNUSED:
+def head_pooler(encoder: Encoder, *, choice: bool = False) -> dict[str, Tensor] | None:
+    """Return ``weight`` and ``bias`` of the pooler if the family's head reads it, or None.
+
+    Args:
+        encoder: of the family.
+        choice: its multiple-choice head, which reads the pooler in every family that has one; else that of
+            classification.
+    """
+    if not encoder.pooler or (encoder.config.model_type in _POOLER_UNUSED and not choice):
         return None
     return {key.rsplit(".", 1)[1]: tensor for key, tensor in encoder.pooler.items()}
 

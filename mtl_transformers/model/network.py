@@ -5,6 +5,7 @@ Owns the single encoder pass and the names under which heads are stored. Knows n
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from mtl_transformers.batch import MicroBatch
 from mtl_transformers.errors import ModelError, nearest
+from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.encoder import Encoder
 from mtl_transformers.model.heads import Head
 
@@ -29,7 +31,7 @@ class Network(nn.Module):
     def __init__(self, encoder: Encoder, heads: Mapping[str, Head]) -> None:
         super().__init__()
         for task, head in heads.items():
-            _check(task, head, hidden_size=encoder.hidden_size)
+            _check(task, head, encoder)
         self.encoder = encoder
         self.heads = nn.ModuleDict({_PREFIX + task: head for task, head in heads.items()})
 
@@ -47,8 +49,16 @@ class Network(nn.Module):
 
     def forward(self, batch: MicroBatch) -> dict[str, Tensor]:
         """Run the encoder once and the head of every task in ``batch.targets``; logits ``[M, C]`` by task."""
-        hidden = self.encoder(batch.input_ids, batch.attention_mask, batch.token_type_ids)
-        return {task: self.head(task)(hidden, batch.attention_mask, target) for task, target in batch.targets.items()}
+        heads = {task: self.head(task) for task in batch.targets}
+        encoded: Encoded = self.encoder(
+            batch.input_ids,
+            batch.attention_mask,
+            batch.token_type_ids,
+            all_layers=any(head.spec.layer is not None for head in heads.values()),
+        )
+        if any(head.spec.output == "tied" for head in heads.values()):
+            encoded = replace(encoded, embeddings=self.encoder.embeddings)
+        return {task: head(encoded, batch.targets[task]) for task, head in heads.items()}
 
     def heads_state(self) -> dict[str, Tensor]:
         """Return ``heads.<task>.<parameter>`` of every head, as ``heads.safetensors`` holds them."""
@@ -79,14 +89,21 @@ class Network(nn.Module):
                 tensor.copy_(state[key])
 
 
-def _check(task: str, head: Head, *, hidden_size: int) -> None:
+def _check(task: str, head: Head, encoder: Encoder) -> None:
     if TASK_NAME.fullmatch(task) is None:
         raise ModelError(
             f"task name {task!r} is not legal: 1 to 64 of a-z, 0-9, _ and -, starting with a letter or digit"
         )
-    if head.spec.in_features != hidden_size:
+    if head.spec.in_features != encoder.hidden_size:
         raise ModelError(
-            f"task {task!r}: the head reads {head.spec.in_features} features, the encoder gives {hidden_size}"
+            f"task {task!r}: the head reads {head.spec.in_features} features, the encoder gives {encoder.hidden_size}"
+        )
+    layer, num_layers = head.spec.layer, encoder.num_layers
+    if isinstance(layer, int) and not 0 <= layer <= num_layers:
+        raise ModelError(f"task {task!r}: the head reads layer {layer}; the encoder has 0 (embeddings) to {num_layers}")
+    if layer == "mix" and head.spec.num_mixed != num_layers + 1:
+        raise ModelError(
+            f"task {task!r}: the head mixes {head.spec.num_mixed} layers, the encoder has {num_layers + 1}"
         )
 
 

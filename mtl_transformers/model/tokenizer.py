@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoder import LOADING_ERRORS, resolve
 from mtl_transformers.model.vetting import vet
+from mtl_transformers.text.masking import Vocabulary
 
 Tokenizer = PreTrainedTokenizerFast
 """What other packages call the tokenizer: this package is the door to transformers."""
@@ -100,6 +101,23 @@ def _mark_every_word(pre_tokenizer: dict[str, object] | None) -> None:
             pre_tokenizer["add_prefix_space"] = True
         case {"type": "Metaspace"}:
             pre_tokenizer["prepend_scheme"] = "always"
+
+
+def vocabulary(tokenizer: PreTrainedTokenizerFast, *, size: int) -> Vocabulary:
+    """Return what masking knows of a tokenizer.
+
+    Args:
+        tokenizer: one that `load_tokenizer` returned.
+        size: vectors of its encoder.
+    """
+    by_id = {number: token for token, number in tokenizer.get_vocab().items()}
+    mask_id: int | None = tokenizer.mask_token_id
+    return Vocabulary(
+        size=size,
+        mask_id=mask_id,
+        special_ids=tuple(sorted(set(tokenizer.all_special_ids))),
+        tokens=[by_id.get(number, "") for number in range(max(by_id) + 1)],
+    )
 
 
 def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:

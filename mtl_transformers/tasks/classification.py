@@ -17,9 +17,10 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError, nearest
 from mtl_transformers.metrics import LabelScore, compute, metric, per_label
+from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
 from mtl_transformers.text.decoding import decode_classification
 from mtl_transformers.text.encoding import Features, Form
 
@@ -57,6 +58,7 @@ class Classification(Task):
 
     kind: ClassVar[str] = "classification"
     vectors: ClassVar[Vectors] = "sequence"
+    head: ClassVar[HeadForm] = "sequence"
     label_type: ClassVar[LabelType] = "int"
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"
@@ -180,11 +182,10 @@ class Classification(Task):
         """Return the summed cross-entropy; a row weighs its label's weight, whatever the smoothing."""
         labels = target.labels
         assert labels is not None  # training targets have labels
-        smoothing = self.options.label_smoothing
-        if self.row_weights is None:
-            return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
-        return (losses * losses.new_tensor(self.row_weights)[labels]).sum()
+        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.options.label_smoothing)
+        if self.row_weights is not None:
+            losses = losses * losses.new_tensor(self.row_weights)[labels]
+        return weighed(losses, target)
 
     def decode(
         self,

@@ -19,9 +19,10 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute, metric, per_label
+from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
 from mtl_transformers.text.decoding import decode_multi_label
 from mtl_transformers.text.encoding import Features, Form
 
@@ -63,6 +64,7 @@ class MultiLabel(Task):
 
     kind: ClassVar[str] = "multi_label"
     vectors: ClassVar[Vectors] = "sequence"
+    head: ClassVar[HeadForm] = "sequence"
     label_type: ClassVar[LabelType] = "floats"
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"
@@ -177,7 +179,7 @@ class MultiLabel(Task):
         labels = target.labels
         assert labels is not None  # training targets have labels
         losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
-        return losses.masked_fill(labels.isnan(), 0.0).sum()
+        return weighed(losses.masked_fill(labels.isnan(), 0.0), target)
 
     def decode(
         self,

@@ -20,8 +20,9 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute
+from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks.labels import ALL_NULL, distinct
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
 from mtl_transformers.text.decoding import decode_regression
 from mtl_transformers.text.encoding import Features, Form
 
@@ -51,6 +52,7 @@ class Regression(Task):
 
     kind: ClassVar[str] = "regression"
     vectors: ClassVar[Vectors] = "sequence"
+    head: ClassVar[HeadForm] = "sequence"
     label_type: ClassVar[LabelType] = "floats"
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"  # the hub has no name for regression on text
@@ -134,7 +136,7 @@ class Regression(Task):
         labels = target.labels
         assert labels is not None  # training targets have labels
         errors = (logits - labels.nan_to_num()).masked_fill(labels.isnan(), 0.0)
-        return errors.square().sum()
+        return weighed(errors.square(), target)
 
     def decode(
         self,

@@ -23,16 +23,18 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ConfigError, ModelError
 from mtl_transformers.metrics import LabelScore
-from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.text.encoding import Alignment, Features, Form
+from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.masking import Vocabulary
 
-LabelType = Literal["int", "ints", "floats"]
-Vectors = Literal["sequence", "token"]
+LabelType = Literal["int", "ints", "floats", "answers"]
 
 Cells = tuple[Any, ...]
 """The values of a task's label columns in one row; ``None`` is null, and the ids of a ClassLabel stand as names."""
 
-EncodedLabel = int | Sequence[int] | Sequence[float] | None
-"""A label as numbers; ``None`` is null, NaN a null cell."""
+EncodedLabel = int | Sequence[Any] | None
+"""A label as a number, numbers, or answers with their places; ``None`` is null, NaN a null cell."""
 
 Prediction = dict[str, Any] | list[dict[str, Any]]
 """The JSON object of one task for one row (DESIGN §4 "Predictions")."""
@@ -51,7 +53,8 @@ class Task(ABC):
     """
 
     kind: ClassVar[str]
-    vectors: ClassVar[Vectors]  # what the head reads
+    vectors: ClassVar[Vectors]  # what the head reads: a row's first sequence, each of its sequences, or tokens
+    head: ClassVar[HeadForm]  # which of the family's heads it mirrors
     label_type: ClassVar[LabelType]  # how an encoded label is stored
     forms: ClassVar[tuple[Form, ...]]  # forms of input that the kind can read
     hub_task: ClassVar[str]  # the hub's name for it, for the model card
@@ -95,6 +98,30 @@ class Task(ABC):
             DataError: when no row is labelled or the labels are not of this kind.
         """
 
+    @classmethod
+    def input_of(
+        cls, options: Any, *, text: tuple[str, ...], form: Form, max_length: int, stride: int | None = None
+    ) -> Input:
+        """Return what is read of a row.
+
+        Args:
+            options: the kind's options.
+            text: the dataset's text columns.
+            form: how they are written.
+            max_length: tokens of a sequence.
+            stride: tokens that two windows of a long text share.
+        """
+        aligned: Alignment | None = "words" if cls.vectors == "token" else None
+        return Input(columns=text, form=form, max_length=max_length, aligned=aligned, stride=stride)
+
+    def with_vocabulary(self, vocabulary: Vocabulary) -> Self:
+        """Return the task with what it needs to know of the encoder's tokens.
+
+        Raises:
+            DataError: the vocabulary lacks what the kind needs.
+        """
+        return self
+
     @property
     @abstractmethod
     def num_outputs(self) -> int:
@@ -126,7 +153,11 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, logits: Tensor, target: Target) -> Tensor:
-        """Return the sum of the item losses (a scalar) of logits ``[M, C]``."""
+        """Return the sum of the item losses (a scalar) of logits ``[M, C]``, each times its weight."""
+
+    def condense(self, logits: Tensor, target: Target) -> Tensor:
+        """Return what predictions need of logits ``[M, C]``: all of them, or less where there are very many."""
+        return logits
 
     @abstractmethod
     def decode(
@@ -168,9 +199,19 @@ class Task(ABC):
     def majority(self, row: Features) -> Prediction:
         """Return the prediction that ignores the text: the most frequent label, the mean, no span."""
 
+    @property
+    def unit_rows(self) -> int:
+        """How many rows of a step are compared with each other, and never separated."""
+        return 1
+
     def num_vectors(self, row: Features) -> int:
         """Return how many vectors the head reads of a row."""
-        return 1 if self.vectors == "sequence" else sum(map(len, row.word_positions))
+        match self.vectors:
+            case "sequence":
+                return 1
+            case "sequences":
+                return row.num_sequences
+        return sum(map(len, self._positions(row)))
 
     def target(
         self,
@@ -178,6 +219,8 @@ class Task(ABC):
         *,
         first_sequences: Sequence[int],
         labels: Sequence[EncodedLabel] | None = None,
+        weights: Sequence[float] | None = None,
+        units: Sequence[int] | None = None,
     ) -> Target | None:
         """Build the target of this task on some rows of a micro-batch.
 
@@ -185,6 +228,8 @@ class Task(ABC):
             rows: encoded rows.
             first_sequences: index in the micro-batch of each row's first sequence.
             labels: encoded labels; rows whose label is null are left out. ``None``: predict every row.
+            weights: of each row in the loss; ``None``: all 1.
+            units: number of each row's unit, ascending; ``None``: a row is a unit.
 
         Returns:
             The target, or ``None`` when no row is labelled.
@@ -194,10 +239,21 @@ class Task(ABC):
             return None
         chosen = [rows[r] for r in kept]
         sequences, positions = self._pointers(chosen, [first_sequences[r] for r in kept])
+        pointed = Target(
+            sequences=sequences,
+            positions=positions,
+            groups=self._groups(chosen, kept if units is None else [units[r] for r in kept]),
+        )
         if labels is None:
-            return Target(sequences=sequences, positions=positions)
+            return pointed
         values, num_items = self._labels([labels[r] for r in kept], chosen)
-        return Target(sequences=sequences, positions=positions, labels=values, num_items=num_items, num_rows=len(kept))
+        return replace(
+            pointed,
+            labels=values,
+            weights=None if weights is None else self._repeated([weights[r] for r in kept], chosen),
+            num_items=num_items,
+            num_rows=len(kept),
+        )
 
     def _pointers(self, rows: Sequence[Features], first: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Return the sequence ``[M]`` and token position ``[M]`` of every vector the head reads."""
@@ -206,10 +262,27 @@ class Task(ABC):
         sequences: list[int] = []
         positions: list[int] = []
         for row, start in zip(rows, first, strict=True):
-            for offset, of_sequence in enumerate(row.word_positions):
+            if self.vectors == "sequences":
+                sequences += range(start, start + row.num_sequences)
+                continue
+            for offset, of_sequence in enumerate(self._positions(row)):
                 sequences += [start + offset] * len(of_sequence)
                 positions += of_sequence
-        return torch.tensor(sequences, dtype=torch.int64), torch.tensor(positions, dtype=torch.int64)
+        pointers = torch.tensor(sequences, dtype=torch.int64)
+        return pointers, None if self.vectors == "sequences" else torch.tensor(positions, dtype=torch.int64)
+
+    def _positions(self, row: Features) -> Sequence[Sequence[int]]:
+        """Return, per sequence, the token positions that the head reads."""
+        return row.word_positions
+
+    def _groups(self, rows: Sequence[Features], units: Sequence[int]) -> Tensor | None:
+        """Return the number ``[M]`` of what each vector is compared within; ``None``: it stands for itself."""
+        return None
+
+    def _repeated(self, weights: Sequence[float], rows: Sequence[Features]) -> Tensor:
+        """Return the weights of rows as weights ``[M]`` of the vectors that the head reads of them."""
+        times = torch.tensor([self.num_vectors(row) for row in rows])
+        return torch.tensor(weights, dtype=torch.float32).repeat_interleave(times)
 
     @abstractmethod
     def _labels(self, labels: Sequence[Any], rows: Sequence[Features]) -> tuple[Tensor, int]:
@@ -218,6 +291,11 @@ class Task(ABC):
     @classmethod
     def meaning(cls, options: Any) -> dict[str, object]:
         """Return the options that give the head's outputs their meaning; they cannot change once it is trained."""
+        return {}
+
+    @classmethod
+    def option_problems(cls, options: Any) -> Mapping[str, str]:
+        """Return what one option says against another, by the option to change; each alone was checked by its type."""
         return {}
 
     def check_meaning(self, options: Any) -> None:
@@ -266,6 +344,14 @@ class Task(ABC):
         except (TypeError, AttributeError) as error:
             raise ModelError(f"tasks.json: task {values.get('name')!r}: options: {error}") from error
         return cls(options=options, **{key: _tupled(value) for key, value in given.items()})
+
+
+def weighed(losses: Tensor, target: Target) -> Tensor:
+    """Return the sum of item losses ``[M]`` or ``[M, C]``, those of each vector times its weight."""
+    if target.weights is None:
+        return losses.sum()
+    weights = target.weights if losses.ndim == 1 else target.weights.unsqueeze(-1)
+    return (losses * weights).sum()
 
 
 def _tupled(value: Any) -> Any:

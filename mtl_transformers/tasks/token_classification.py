@@ -1,6 +1,7 @@
 """Token classification: spans in a text, or one tag for each word. Owns its options, loss, decoding and metrics.
 
-Whatever the scheme of the data, spans are trained and scored as BIO tags of words, read at each word's first piece.
+Whatever the scheme of the data, spans are trained as the tags that ``train_as`` names, read at each word's first
+piece, and scored as BIO tags of words, so that scores of different schemes can be compared.
 """
 
 from __future__ import annotations
@@ -18,13 +19,24 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute, per_label
+from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, Vectors
-from mtl_transformers.text.decoding import decode_spans, decode_tags, decode_word_spans
+from mtl_transformers.tasks.span_cells import SpanCounts, char_spans_in, check_ends, spans_of, tags_in
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
+from mtl_transformers.text.decoding import Decoding, decode_spans, decode_tags, decode_word_spans
 from mtl_transformers.text.encoding import Features, Form
-from mtl_transformers.text.tags import OUTSIDE, CharSpan, bio_to_spans, chars_to_words, spans_to_bio, to_bio
+from mtl_transformers.text.tags import (
+    OUTSIDE,
+    CharSpan,
+    Span,
+    all_tags,
+    chars_to_words,
+    spans_to_tags,
+    tags_to_spans,
+    without_overlaps,
+)
 
-Scheme = Literal["bio", "iob1", "iobes", "plain", "spans"]
+Scheme = Literal["bio", "iob1", "iobes", "bilou", "plain", "spans"]
 
 NO_LABEL = -100  # the index that torch's cross-entropy ignores
 
@@ -36,11 +48,17 @@ class TokenClassificationOptions:
     Attributes:
         label: a column with one tag for each word, or (``spans``) a list of {label, start, end} in characters.
         scheme: how the tags are written.
+        train_as: the tags that the head learns for spans; predictions are spans in any case.
+        decoding: the most probable tag of each word, or the most probable ones that are legal one after the other.
+        overlaps: what character spans mean that overlap: an error, or the longest or the first of them.
         unknown_label: what a tag means that training never had: an error, or a word without a label.
     """
 
     label: str
     scheme: Scheme = "bio"
+    train_as: Literal["bio", "iobes", "bilou"] = "bio"
+    decoding: Decoding = "independent"
+    overlaps: Literal["error", "longest", "first"] = "error"
     unknown_label: Literal["error", "ignore"] = "error"
 
 
@@ -50,13 +68,14 @@ class TokenClassification(Task):
     """A fitted token classification task.
 
     Attributes:
-        labels: the tags in order; output c of the head is tag c. BIO unless the scheme is plain.
+        labels: the tags in order; output c of the head is tag c. As ``train_as`` says, unless the scheme is plain.
         names: labels of spans, or the plain tags.
         counts: training spans (or words) of each of `names`.
     """
 
     kind: ClassVar[str] = "token_classification"
     vectors: ClassVar[Vectors] = "token"
+    head: ClassVar[HeadForm] = "token"
     label_type: ClassVar[LabelType] = "ints"
     forms: ClassVar[tuple[Form, ...]] = ("text", "words")
     hub_task: ClassVar[str] = "token-classification"
@@ -87,33 +106,44 @@ class TokenClassification(Task):
         cells: Iterable[Cells],
         class_names: Sequence[str] | None,
     ) -> Self:
-        """Collect the tags of the training rows; every label of spans gets B- and I-, seen or not."""
+        """Collect the tags of the training rows; every label of spans gets all its tags, seen or not."""
         counts: Counter[str] = Counter()
         labelled = False
         for (cell,) in cells:
             if cell is not None:
                 labelled = True
-                counts.update(_names_in(cell, options.scheme))
+                counts.update(_names_in(cell, options))
         if not labelled:
             raise DataError(label_sets.ALL_NULL)
         if not counts:
             raise DataError("no training row has a span or a tag; a task needs some")
         declared = _names_of_class(class_names, options.scheme)
         names = tuple(map(str, label_sets.ordered(counts, label_names=None, class_names=declared)))
-        bio = tuple(f"{prefix}-{name}" for name in names for prefix in "BI")
         return cls(
             name=name,
             metrics=tuple(metrics) or cls.legal_metrics(options)[:1],
             options=options,
-            labels=names if options.scheme == "plain" else (OUTSIDE, *bio),
+            labels=names if options.scheme == "plain" else all_tags(names, options.train_as),
             names=names,
             counts=tuple(counts[label] for label in names),
         )
 
     @classmethod
     def meaning(cls, options: TokenClassificationOptions) -> dict[str, object]:
-        """Return whether words have plain tags or belong to spans."""
-        return {"scheme": "plain" if options.scheme == "plain" else "spans"}
+        """Return whether words have plain tags or belong to spans, and as which tags these are trained."""
+        return {"scheme": "plain" if options.scheme == "plain" else "spans", "train_as": options.train_as}
+
+    @classmethod
+    def option_problems(cls, options: TokenClassificationOptions) -> Mapping[str, str]:
+        """Return the options that a scheme has no use for."""
+        problems = {}
+        if options.scheme == "plain" and options.train_as != "bio":
+            problems["train_as"] = "only of spans; with scheme: plain the head learns the tags as they are"
+        if options.scheme == "plain" and options.decoding != "independent":
+            problems["decoding"] = "only of spans; with scheme: plain any tag may follow any other"
+        if options.scheme != "spans" and options.overlaps != "error":
+            problems["overlaps"] = f"only of scheme: spans; the tags of scheme: {options.scheme} cannot overlap"
+        return problems
 
     @property
     def num_outputs(self) -> int:
@@ -143,24 +173,30 @@ class TokenClassification(Task):
         return None if all(place == NO_LABEL for place in encoded) else encoded
 
     def _tags_of(self, cell: Any, row: Features, text: str) -> Sequence[str | None]:
-        """Return one tag for each word, in BIO unless the tags are plain."""
+        """Return one tag for each word, as the head learns them."""
         if self.options.scheme == "spans":
-            spans = _char_spans(cell)
-            _check_ends(spans, text)
-            return spans_to_bio(chars_to_words(spans, row.word_spans)[0], len(row.word_spans))
-        tags = _tags(cell)
+            spans = char_spans_in(cell)
+            check_ends(spans, text)
+            found, _ = chars_to_words(_kept(spans, self.options), row.word_spans)
+            return spans_to_tags(found, len(row.word_spans), self.options.train_as)
+        tags = tags_in(cell)
         if len(tags) != len(row.word_spans):
             raise DataError(
                 f"{len(tags)} tags for {len(row.word_spans)} words; expected one tag for each word of the text column "
                 "(for characters of raw text set scheme: spans)"
             )
-        return tags if self.options.scheme == "plain" else _to_bio(tags, self.options.scheme)
+        if self.options.scheme == "plain":
+            return tags
+        return spans_to_tags(spans_of(tags, self.options.scheme), len(tags), self.options.train_as)
 
-    def num_widened(self, cells: Cells, row: Features) -> int:
-        """Return how many character spans do not end at word edges and are widened to whole words."""
+    def span_counts(self, cells: Cells, row: Features) -> SpanCounts:
+        """Count the character spans of a row that are not trained as they were given."""
         if self.options.scheme != "spans" or cells[0] is None:
-            return 0
-        return chars_to_words(_char_spans(cells[0]), row.word_spans)[1]
+            return SpanCounts()
+        given = char_spans_in(cells[0])
+        kept = _kept(given, self.options)
+        _, num_unaligned = chars_to_words(kept, row.word_spans)
+        return SpanCounts(widened=num_unaligned, dropped=len(set(given)) - len(kept))
 
     def _place(self, tag: str) -> int:
         place = self._places.get(tag)
@@ -181,7 +217,7 @@ class TokenClassification(Task):
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the summed cross-entropy over the words that have a tag, each read at its first piece."""
         assert target.labels is not None  # training targets have labels
-        return F.cross_entropy(logits, target.labels, reduction="sum", ignore_index=NO_LABEL)
+        return weighed(F.cross_entropy(logits, target.labels, reduction="none", ignore_index=NO_LABEL), target)
 
     def decode(
         self,
@@ -196,7 +232,9 @@ class TokenClassification(Task):
         if self.options.scheme == "plain":
             return [dict(prediction) for prediction in decode_tags(logits, self.labels, rows)]
         decode = decode_word_spans if form == "words" else decode_spans
-        return [[dict(span) for span in spans] for spans in decode(logits, self.labels, rows, texts)]
+        scheme, decoding = self.options.train_as, self.options.decoding
+        found = decode(logits, self.labels, rows, texts, scheme=scheme, decoding=decoding)
+        return [[dict(span) for span in spans] for spans in found]
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> Any:
         """Return the spans with character offsets, or the plain tags."""
@@ -204,7 +242,7 @@ class TokenClassification(Task):
         if self.options.scheme == "plain":
             return {"tags": tags}
         spans: list[dict[str, Any]] = []
-        for span in bio_to_spans([tag or OUTSIDE for tag in tags]):
+        for span in self._spans_of(tags):
             start, end = row.word_spans[span.start_word][0], row.word_spans[span.end_word - 1][1]
             words = {"word_start": span.start_word, "word_end": span.end_word} if form == "words" else {}
             spans.append({"label": span.label, "text": text[start:end], "start": start, "end": end, **words})
@@ -213,7 +251,7 @@ class TokenClassification(Task):
     def score(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
     ) -> dict[str, float]:
-        """Compare tags of the words that have one; truncation predicts O for the words it lost (plain: a miss)."""
+        """Compare BIO tags of the words that have one; truncation predicts O for the words it lost (plain: a miss)."""
         predicted, gold = self._compared(labels, predictions, rows)
         return {name: compute(name, predictions=predicted, references=gold) for name in self.metrics}
 
@@ -242,15 +280,23 @@ class TokenClassification(Task):
         assert isinstance(label, Sequence)  # encoded by this task
         return [None if place == NO_LABEL else self.labels[int(place)] for place in label]
 
+    def _spans_of(self, tags: Sequence[str | None]) -> list[Span]:
+        """Return the spans of tags as the head learns them."""
+        return tags_to_spans([tag or OUTSIDE for tag in tags], self.options.train_as)
+
     def _compared(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Any], rows: Sequence[Features]
     ) -> tuple[list[list[str]], list[list[str]]]:
         """Return predicted and gold tags of each row's words; words without a label are left out of both."""
         predicted, gold = [], []
         for label, prediction, row in zip(labels, predictions, rows, strict=True):
-            tags = self._names_of(label)
-            answered = prediction["tags"] if self.options.scheme == "plain" else _tags_of_answer(prediction, row)
+            tags: Sequence[str | None] = self._names_of(label)
             kept = [word for word, tag in enumerate(tags) if tag is not None]
+            if self.options.scheme == "plain":
+                answered = prediction["tags"]
+            else:
+                answered = _tags_of_answer(prediction, row)
+                tags = spans_to_tags(self._spans_of(tags), len(tags), "bio")
             gold.append([tags[word] or "" for word in kept])
             predicted.append([answered[word] or "" for word in kept])
         return predicted, gold
@@ -259,17 +305,17 @@ class TokenClassification(Task):
 def _tags_of_answer(spans: Sequence[Mapping[str, Any]], row: Features) -> list[str]:
     """Return a prediction's spans as one BIO tag for each word."""
     found, _ = chars_to_words([CharSpan(span["label"], span["start"], span["end"]) for span in spans], row.word_spans)
-    return spans_to_bio(found, len(row.word_spans))
+    return spans_to_tags(found, len(row.word_spans), "bio")
 
 
-def _names_in(cell: Any, scheme: Scheme) -> list[str]:
+def _names_in(cell: Any, options: TokenClassificationOptions) -> list[str]:
     """Return the label of each span, or each plain tag, of one row."""
-    if scheme == "spans":
-        return [span.label for span in _char_spans(cell)]
-    tags = _tags(cell)
-    if scheme == "plain":
+    if options.scheme == "spans":
+        return [span.label for span in _kept(char_spans_in(cell), options)]
+    tags = tags_in(cell)
+    if options.scheme == "plain":
         return [tag for tag in tags if tag is not None]
-    return [span.label for span in bio_to_spans(_to_bio(tags, scheme))]
+    return [span.label for span in spans_of(tags, options.scheme)]
 
 
 def _names_of_class(class_names: Sequence[str] | None, scheme: Scheme) -> list[str] | None:
@@ -280,45 +326,6 @@ def _names_of_class(class_names: Sequence[str] | None, scheme: Scheme) -> list[s
     return list(dict.fromkeys(label for label in labels if label))
 
 
-def _tags(cell: Any) -> list[str | None]:
-    """Return the tags of one row."""
-    if not isinstance(cell, list | tuple):
-        raise DataError(f"tags {cell!r} are a {type(cell).__name__}; expected a list with one tag for each word")
-    return [None if tag is None else str(tag) for tag in map(label_sets.plain, cell)]
-
-
-def _to_bio(tags: Sequence[str | None], scheme: Literal["bio", "iob1", "iobes"]) -> list[str]:
-    if any(tag is None for tag in tags):
-        raise DataError("a tag is null; in a scheme of spans every word has a tag, O outside of spans")
-    return to_bio([tag for tag in tags if tag is not None], scheme)
-
-
-def _char_spans(cell: Any) -> list[CharSpan]:
-    """Return a row's character spans."""
-    if not isinstance(cell, list | tuple):
-        raise DataError(f"spans {cell!r} are a {type(cell).__name__}; expected a list of {{label, start, end}}")
-    spans = []
-    for span in cell:
-        if not isinstance(span, Mapping) or not {"label", "start", "end"} <= span.keys():
-            raise DataError(f"span {span!r}: expected an object with label, start and end")
-        label, start, end = span["label"], _whole(span["start"]), _whole(span["end"])
-        if not isinstance(label, str) or not label or start is None or end is None or not 0 <= start < end:
-            raise DataError(f"span {dict(span)!r}: expected a name and characters 0 ≤ start < end")
-        spans.append(CharSpan(label, start, end))
-    return spans
-
-
-def _whole(offset: Any) -> int | None:
-    """Return a character offset; one fraction in a column of JSON turned the others into 1.0."""
-    if isinstance(offset, float) and offset.is_integer():
-        return int(offset)
-    return offset if isinstance(offset, int) and not isinstance(offset, bool) else None
-
-
-def _check_ends(spans: Sequence[CharSpan], text: str) -> None:
-    for span in spans:
-        if span.end > len(text):
-            raise DataError(
-                f"span {span.label!r} from character {span.start} to {span.end} ends after the text, which has "
-                f"{len(text)} characters. Fix the data: offsets count characters of the text column as it is"
-            )
+def _kept(spans: Sequence[CharSpan], options: TokenClassificationOptions) -> Sequence[CharSpan]:
+    """Return the spans without overlaps, where the options ask for that; else those that overlap are refused later."""
+    return spans if options.overlaps == "error" else without_overlaps(spans, options.overlaps)

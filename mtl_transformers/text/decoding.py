@@ -13,15 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtl_transformers.text.encoding import Features
-from mtl_transformers.text.tags import OUTSIDE, Span, bio_to_spans
+from mtl_transformers.text.tags import OUTSIDE, Span, TagScheme, tags_to_spans
+from mtl_transformers.text.viterbi import best_legal_tags
 
 Array = NDArray[np.floating]
+Indices = NDArray[np.int64]
+
+Decoding = Literal["independent", "valid"]
+"""How tags are chosen: each word's most probable one, or the most probable of the legal sequences."""
+
+_ROWS_AT_ONCE = 256  # whose legal tags are searched together
 
 
 class ClassPrediction(TypedDict):
@@ -139,41 +146,57 @@ def decode_tags(logits: Sequence[Array], labels: Sequence[str | int], rows: Sequ
         labels: ``C`` tags in order.
         rows: the rows' features, encoded with words.
     """
-    return [
-        TagsPrediction(tags=[None if choice is None else labels[choice] for choice in _choices(row, of_row)[0]])
-        for row, of_row in zip(rows, logits, strict=True)
-    ]
+    found = []
+    for row, of_row in zip(rows, logits, strict=True):
+        choices, _ = _by_word(row, of_row, of_row.argmax(axis=1))
+        found.append(TagsPrediction(tags=[None if choice is None else labels[choice] for choice in choices]))
+    return found
 
 
 def decode_spans(
-    logits: Sequence[Array], labels: Sequence[str], rows: Sequence[Features], texts: Sequence[str]
+    logits: Sequence[Array],
+    tags: Sequence[str],
+    rows: Sequence[Features],
+    texts: Sequence[str],
+    *,
+    scheme: TagScheme = "bio",
+    decoding: Decoding = "independent",
 ) -> list[list[SpanPrediction]]:
-    """Read each row's spans off the most probable BIO tag of each word.
+    """Read each row's spans off the tags that are chosen for its words.
 
-    A word that truncation lost or that yields no token counts as ``O``. A span's score is the mean, over its
-    words, of the chosen tag's probability.
+    A word that truncation lost or that yields no token counts as ``O``, and its neighbours are chosen accordingly. A
+    span's score is the mean, over its words, of the chosen tag's probability.
 
     Args:
         logits: of each row, ``[W, C]`` in the order of its ``word_indices``.
-        labels: ``C`` BIO tags in order.
+        tags: ``C`` tags in order.
         rows: the rows' features, encoded with words.
         texts: the rows' texts, in which ``word_spans`` count; of words, the words joined by one space.
+        scheme: of the tags.
+        decoding: how the tags are chosen.
     """
     return [
-        [prediction for _, prediction in _spans(*of_row, labels)] for of_row in zip(logits, rows, texts, strict=True)
+        [prediction for _, prediction in _spans(*of_row, tags, scheme)]
+        for of_row in zip(logits, _chosen(logits, tags, rows, scheme, decoding), rows, texts, strict=True)
     ]
 
 
 def decode_word_spans(
-    logits: Sequence[Array], labels: Sequence[str], rows: Sequence[Features], texts: Sequence[str]
+    logits: Sequence[Array],
+    tags: Sequence[str],
+    rows: Sequence[Features],
+    texts: Sequence[str],
+    *,
+    scheme: TagScheme = "bio",
+    decoding: Decoding = "independent",
 ) -> list[list[SpanPrediction]]:
     """Do as `decode_spans` for input given as words, and name the words of each span too."""
     return [
         [
             SpanPrediction(**prediction, word_start=span.start_word, word_end=span.end_word)
-            for span, prediction in _spans(*of_row, labels)
+            for span, prediction in _spans(*of_row, tags, scheme)
         ]
-        for of_row in zip(logits, rows, texts, strict=True)
+        for of_row in zip(logits, _chosen(logits, tags, rows, scheme, decoding), rows, texts, strict=True)
     ]
 
 
@@ -191,22 +214,50 @@ def sigmoid(logits: Array) -> NDArray[np.float64]:
     return np.where(wide >= 0, 1.0, small) / (1.0 + small)
 
 
-def _choices(row: Features, logits: Array) -> tuple[list[int | None], list[float]]:
-    """Return each word's most probable label and its probability; ``None`` and 1 without a position."""
+def _chosen(
+    logits: Sequence[Array], tags: Sequence[str], rows: Sequence[Features], scheme: TagScheme, decoding: Decoding
+) -> list[Indices]:
+    """Return the tag ``[W]`` that is chosen for each word of each row that kept its first piece."""
+    if decoding == "independent":
+        return [of_row.argmax(axis=1) for of_row in logits]
+    starts = range(0, len(rows), _ROWS_AT_ONCE)
+    parts = [slice(start, start + _ROWS_AT_ONCE) for start in starts]
+    return [of_row for part in parts for of_row in _legal(logits[part], tags, rows[part], scheme)]
+
+
+def _legal(
+    logits: Sequence[Array], tags: Sequence[str], rows: Sequence[Features], scheme: TagScheme
+) -> Sequence[Indices]:
+    """Choose legal tags: what stands next to a word that has no logits, or to none, stands next to ``O``."""
+    places: list[int] = []  # of the words in all rows, with a gap between two rows
+    first = 0
+    for row in rows:
+        places += (first + word for word in chain.from_iterable(row.word_indices))
+        first += len(row.word_spans) + 1
+    if not places:
+        return [np.empty(0, dtype=np.int64)] * len(rows)
+    starts = np.flatnonzero(np.diff(places, prepend=places[0]) != 1)
+    choices = best_legal_tags(np.concatenate(logits), starts, tags, scheme)
+    return np.split(choices, np.cumsum([len(of_row) for of_row in logits])[:-1])
+
+
+def _by_word(row: Features, logits: Array, chosen: Indices) -> tuple[list[int | None], list[float]]:
+    """Return the label chosen for each word and its probability; ``None`` and 1 without a position."""
     choices: list[int | None] = [None] * len(row.word_spans)
     scores = [1.0] * len(row.word_spans)
-    probabilities = softmax(logits)
-    best = probabilities.argmax(axis=1)
+    probabilities = np.take_along_axis(softmax(logits), chosen[:, None], axis=1)[:, 0]
     words = chain.from_iterable(row.word_indices)
-    for word, choice, score in zip(words, best.tolist(), probabilities.max(axis=1).tolist(), strict=True):
+    for word, choice, score in zip(words, chosen.tolist(), probabilities.tolist(), strict=True):
         choices[word] = choice
         scores[word] = score
     return choices, scores
 
 
-def _spans(logits: Array, row: Features, text: str, labels: Sequence[str]) -> Iterator[tuple[Span, SpanPrediction]]:
-    choices, scores = _choices(row, logits)
-    for span in bio_to_spans([OUTSIDE if choice is None else labels[choice] for choice in choices]):
+def _spans(
+    logits: Array, chosen: Indices, row: Features, text: str, tags: Sequence[str], scheme: TagScheme
+) -> Iterator[tuple[Span, SpanPrediction]]:
+    choices, scores = _by_word(row, logits, chosen)
+    for span in tags_to_spans([OUTSIDE if choice is None else tags[choice] for choice in choices], scheme):
         start = row.word_spans[span.start_word][0]
         end = row.word_spans[span.end_word - 1][1]
         of_words = scores[span.start_word : span.end_word]

@@ -1,7 +1,8 @@
 """Text to features: token ids, token types, and where each word of a row went.
 
 Owns the calls into a `tokenizers.Tokenizer`, truncation, and the alignment of words to tokens and characters.
-Does not load tokenizers (``model/tokenizer.py``), clean text, pad (``batch.py``) or know what a label is.
+Does not load tokenizers (``model/tokenizer.py``), cut windows (``windows.py``), clean text, pad (``batch.py``) or
+know what a label is.
 
 A word of raw text is what the tokenizer's own pre-tokenizer makes of it, without the white space around it,
 cut at the white space inside it (some pre-tokenizers keep a whole text together), and with the combining
@@ -12,7 +13,6 @@ no word. Characters are Python code points.
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -21,9 +21,10 @@ from typing import Literal
 from tokenizers import Encoding, Tokenizer
 
 from mtl_transformers.errors import ConfigError, DataError
+from mtl_transformers.text.windows import read_positions, window_positions
 
-Form = Literal["text", "pair", "words"]
-WordForm = Literal["text", "words"]
+Form = Literal["text", "pair", "words", "options", "each"]
+Alignment = Literal["words", "pieces", "starts"]
 Row = str | tuple[str, str] | list[str]
 
 
@@ -34,11 +35,13 @@ class Features:
     Attributes:
         input_ids: token ids of each of the row's sequences.
         token_type_ids: as ``input_ids``; empty where the tokenizer has no token types.
-        word_indices: per sequence, the index of each word whose first piece was kept, ascending.
+        word_indices: per sequence, the index of each word whose first piece is read there, ascending.
         word_positions: per sequence, the token position of that first piece.
         word_spans: characters ``[start, end)`` of every word of the row, also of words that truncation lost
             and of words that yield no token.
         truncated: whether tokens were lost.
+        masked_positions: per sequence, the token positions that were chosen to be predicted (``masking.py``).
+        masked_ids: per sequence, the tokens that stood there; empty where nobody knows them.
     """
 
     input_ids: Sequence[Sequence[int]]
@@ -47,6 +50,8 @@ class Features:
     word_positions: Sequence[Sequence[int]] = ()
     word_spans: Sequence[tuple[int, int]] = ()
     truncated: bool = False
+    masked_positions: Sequence[Sequence[int]] = ()
+    masked_ids: Sequence[Sequence[int]] = ()
 
     @property
     def length(self) -> int:
@@ -63,7 +68,8 @@ class TextEncoder:
     """A tokenizer at one maximal length.
 
     Takes its own copy of the tokenizer and never changes it afterwards, so threads may share a `TextEncoder`.
-    Texts lose their end where they are too long; pairs lose the end of the longer text first.
+    Texts lose their end where they are too long, pairs the end of the longer text first; or, with a ``stride``,
+    the text (of a pair the second one) is read in windows, each a sequence.
 
     Args:
         tokenizer: any `tokenizers.Tokenizer`; its own padding and truncation are ignored.
@@ -82,13 +88,21 @@ class TextEncoder:
         self._uses_token_types = uses_token_types
         self._check_room(num_texts=1)
 
-    def encode(self, rows: Sequence[Row], *, form: Form) -> list[Features]:
-        """Encode rows without aligning words (the fast path).
+    def encode(
+        self, rows: Sequence[Row], *, form: Form, alignment: Alignment | None = None, stride: int | None = None
+    ) -> list[Features]:
+        """Encode rows.
 
         Args:
             rows: texts (form ``text``), pairs of texts (``pair``) or lists of words (``words``). An empty
                 text or list gives the special tokens alone.
             form: which of the three.
+            alignment: what `Features` says of words. ``words``: the words of a text (characters count in the
+                text as given) or of a list (in the words joined by one space). ``pieces``: each piece of the
+                text, of a pair of the second one, counts as a word, in every window that it stands in.
+                ``starts``: the first piece of each word of all texts, without characters. ``None``: nothing,
+                which is quickest.
+            stride: tokens that two windows share; ``None``: a long text is cut.
 
         Raises:
             ConfigError: ``max_length`` leaves no room for a pair beside its special tokens.
@@ -96,53 +110,34 @@ class TextEncoder:
         """
         if form == "pair":
             self._check_room(num_texts=2)
+        encode = self._tokenizer.encode_batch_fast if alignment is None else self._tokenizer.encode_batch
         try:
-            encodings = self._tokenizer.encode_batch_fast(rows, is_pretokenized=form == "words")
+            encodings = encode(rows, is_pretokenized=form == "words")
         except TypeError as error:
             raise DataError(_explain(rows, form)) from error
-        return [self._features(encoding) for encoding in encodings]
+        return [
+            self._features(encoding, _words(row, encoding, alignment), alignment=alignment, stride=stride)
+            for row, encoding in zip(rows, encodings, strict=True)
+        ]
 
-    def encode_words(self, rows: Sequence[Row], *, form: WordForm) -> list[Features]:
-        """Encode rows and align their words with tokens and characters.
-
-        Args:
-            rows: texts (form ``text``; characters count in the text as given) or lists of words (``words``;
-                characters count in the words joined by one space).
-            form: which of the two.
-
-        Raises:
-            DataError: a row is or holds null, or text that is no valid Unicode.
-        """
-        try:
-            encodings = self._tokenizer.encode_batch(rows, is_pretokenized=form == "words")
-        except TypeError as error:
-            raise DataError(_explain(rows, form)) from error
-        return [self._aligned(row, encoding) for row, encoding in zip(rows, encodings, strict=True)]
-
-    def _aligned(self, row: Row, encoding: Encoding) -> Features:
-        words = _words_of_text(row, encoding) if isinstance(row, str) else _words_of_list(row, encoding)
-        return self._features(encoding, words)
-
-    def _features(self, encoding: Encoding, words: _Words | None = None) -> Features:
-        ids = encoding.ids
-        types = encoding.type_ids if self._uses_token_types else None
-        cut = len(ids)  # tokens before the first one lost
-        truncated = cut > self._max_length
-        if truncated:
-            kept = _kept_positions(encoding, self._max_length)
-            cut = next((index for index, position in enumerate(kept) if index != position), len(kept))
-            ids = [ids[position] for position in kept]
-            types = types and [types[position] for position in kept]
-        token_type_ids = () if types is None else (types,)
-        if words is None:
-            return Features((ids,), token_type_ids, truncated=truncated)
-        num_kept = bisect_left(words.positions, cut)
+    def _features(
+        self, encoding: Encoding, words: _Words | None, *, alignment: Alignment | None, stride: int | None
+    ) -> Features:
+        num_tokens, truncated = len(encoding.ids), False
+        kept: Sequence[Sequence[int]] = [range(num_tokens)]
+        if num_tokens > self._max_length:
+            if stride is None:
+                kept, truncated = [_kept_positions(encoding, self._max_length)], True
+            else:
+                kept, truncated = window_positions(encoding.sequence_ids, self._max_length, stride=stride)
+        ids, types = encoding.ids, encoding.type_ids if self._uses_token_types else None
+        read = [] if words is None else read_positions(words.positions, kept, everywhere=alignment == "pieces")
         return Features(
-            input_ids=(ids,),
-            token_type_ids=token_type_ids,
-            word_indices=(words.indices[:num_kept],),
-            word_positions=(words.positions[:num_kept],),
-            word_spans=words.spans,
+            input_ids=tuple(ids if len(window) == num_tokens else [ids[at] for at in window] for window in kept),
+            token_type_ids=() if types is None else tuple([types[at] for at in window] for window in kept),
+            word_indices=() if words is None else tuple([words.indices[word] for word, _ in of] for of in read),
+            word_positions=tuple([position for _, position in of] for of in read),
+            word_spans=() if words is None else words.spans,
             truncated=truncated,
         )
 
@@ -158,7 +153,7 @@ class TextEncoder:
 
 def _explain(rows: Sequence[Row], form: Form) -> str:
     """Say which row the tokenizer refused, whose own message names none."""
-    expected = {"text": "a text", "pair": "a pair of texts", "words": "a list of words"}[form]
+    expected = {"pair": "a pair of texts", "words": "a list of words"}.get(form, "a text")
     for index, row in enumerate(rows):
         texts = (row,) if form == "text" else row
         if not isinstance(texts, list | tuple) or not all(_is_text(text) for text in texts):
@@ -205,6 +200,37 @@ def _longest_first(first: int, second: int, room: int) -> list[int]:
     """Share too little room between two texts, shortening the longer one first (as `tokenizers` does)."""
     shorter = min(first, second, room // 2)
     return [shorter, room - shorter] if first <= second else [room - shorter, shorter]
+
+
+def _words(row: Row, encoding: Encoding, alignment: Alignment | None) -> _Words | None:
+    match alignment:
+        case None:
+            return None
+        case "pieces":
+            return _pieces(row if isinstance(row, str) else row[-1], encoding)
+        case "starts":
+            return _starts(encoding)
+    return _words_of_text(row, encoding) if isinstance(row, str) else _words_of_list(row, encoding)
+
+
+def _pieces(text: str, encoding: Encoding) -> _Words:
+    """Take every piece of the last text for a word, without the white space around it."""
+    owners = encoding.sequence_ids
+    last = max((owner for owner in owners if owner is not None), default=0)
+    positions = [position for position, owner in enumerate(owners) if owner == last]
+    spans = [_trim(text, *encoding.offsets[position]) for position in positions]
+    return _Words(list(range(len(spans))), positions, spans)
+
+
+def _starts(encoding: Encoding) -> _Words:
+    """Find the first piece of each word of all texts."""
+    owners = list(zip(encoding.sequence_ids, encoding.word_ids, strict=True))
+    positions = [
+        position
+        for position, owner in enumerate(owners)
+        if owner[0] is not None and (position == 0 or owners[position - 1] != owner)
+    ]
+    return _Words(list(range(len(positions))), positions, [])
 
 
 def _words_of_list(words: Sequence[str], encoding: Encoding) -> _Words:

@@ -1,10 +1,10 @@
-"""Tags and spans: the schemes that datasets use, as BIO and as labelled spans of words.
+"""Tags and spans: the schemes of tags in and out, and labelled spans of words and of characters.
 
-Owns the reading of tags, the way back, and the alignment of character spans to words. Does not know tokens,
-logits or labels' numbers.
+Owns the reading and writing of tags, the repair of overlaps, and the alignment of character spans to words. Does not
+know tokens, logits or labels' numbers.
 
-Spans are read as conlleval does (Tjong Kim Sang and Buchholz 2000, CoNLL-2000): a tag that continues nothing
-opens a span. BIO and IOB1 then read alike; what differs is which spans a writer opens with ``B-``.
+Tags are read as conlleval does (Tjong Kim Sang and Buchholz 2000, CoNLL-2000): a tag that continues nothing opens a
+span. So any tags are read; those that a scheme's own writer gives are legal, and come back as they were.
 """
 
 from __future__ import annotations
@@ -18,11 +18,26 @@ from typing import Literal
 
 from mtl_transformers.errors import DataError
 
-Scheme = Literal["bio", "iob1", "iobes"]
+TagScheme = Literal["bio", "iob1", "iobes", "bilou"]
 
 OUTSIDE = "O"
 
-_PREFIXES: dict[Scheme, str] = {"bio": "BI", "iob1": "BI", "iobes": "BIES"}
+CONTINUING = "IEL"
+"""The prefixes that continue a span of their label."""
+
+CLOSING = "ESLU"
+"""The prefixes that end a span."""
+
+PREFIXES: dict[TagScheme, str] = {"bio": "BI", "iob1": "BI", "iobes": "BIES", "bilou": "BILU"}
+"""The prefixes of each scheme."""
+
+_WRITTEN: dict[TagScheme, tuple[str, str, str, str]] = {
+    "bio": ("B", "I", "I", "B"),
+    "iob1": ("I", "I", "I", "I"),
+    "iobes": ("B", "I", "E", "S"),
+    "bilou": ("B", "I", "L", "U"),
+}
+"""The prefix of a span's first word, of those between, of its last one, and of an only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +58,66 @@ class CharSpan:
     end: int
 
 
-def to_bio(tags: Sequence[str], scheme: Scheme) -> list[str]:
-    """Rewrite the tags of one row as BIO, where every span opens with ``B-``.
+def tags_to_spans(tags: Sequence[str], scheme: TagScheme) -> list[Span]:
+    """Read the spans of one row, ascending; a tag that continues nothing opens a span.
 
     Raises:
         DataError: a tag is neither ``O`` nor a legal prefix of the scheme with a label.
     """
-    return spans_to_bio(_read_spans(tags, scheme), len(tags))
+    spans: list[Span] = []
+    open_label: str | None = None  # of the span that the next tag may continue
+    for word, tag in enumerate(tags):
+        if tag == OUTSIDE:
+            open_label = None
+            continue
+        prefix, label = _split_tag(tag, word, scheme)
+        if label == open_label and prefix in CONTINUING:
+            spans[-1] = Span(label, spans[-1].start_word, word + 1)
+        else:
+            spans.append(Span(label, word, word + 1))
+        open_label = None if prefix in CLOSING else label
+    return spans
 
 
-def bio_to_spans(tags: Sequence[str]) -> list[Span]:
-    """Read the spans of one row's BIO tags; an ``I-`` that continues nothing opens a span.
+def spans_to_tags(spans: Sequence[Span], num_words: int, scheme: TagScheme) -> list[str]:
+    """Write spans that do not overlap as one tag for each word.
 
-    Raises:
-        DataError: a tag is neither ``O`` nor ``B-`` or ``I-`` with a label.
+    IOB1 opens a span with ``B-`` only where it follows a span of its label at once.
     """
-    return _read_spans(tags, "bio")
-
-
-def spans_to_bio(spans: Iterable[Span], num_words: int) -> list[str]:
-    """Write spans that do not overlap as one BIO tag per word."""
     tags = [OUTSIDE] * num_words
+    first, between, last, only = _WRITTEN[scheme]
     for span in spans:
-        tags[span.start_word] = f"B-{span.label}"
-        for word in range(span.start_word + 1, span.end_word):
-            tags[word] = f"I-{span.label}"
+        length = span.end_word - span.start_word
+        prefixes = only if length == 1 else first + between * (length - 2) + last
+        tags[span.start_word : span.end_word] = [f"{prefix}-{span.label}" for prefix in prefixes]
+    if scheme == "iob1":
+        for left, right in pairwise(sorted(spans, key=attrgetter("start_word"))):
+            if (left.end_word, left.label) == (right.start_word, right.label):
+                tags[right.start_word] = f"B-{right.label}"
     return tags
+
+
+def all_tags(labels: Iterable[str], scheme: TagScheme) -> tuple[str, ...]:
+    """Return the tags that spans of some labels can have: ``O``, then those of each label."""
+    return (OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in PREFIXES[scheme]))
+
+
+def without_overlaps(spans: Iterable[CharSpan], keep: Literal["longest", "first"]) -> list[CharSpan]:
+    """Drop spans until no two of them share a character; of equal ones one is left.
+
+    Args:
+        spans: spans of one row, in any order.
+        keep: which of two spans stays. ``longest``: the longer one, else that which begins first; ``first``: that
+            which begins first, else the longer one. Of two labels on the same characters the one given first.
+
+    Returns:
+        The spans that stay, in the order in which they were chosen.
+    """
+    kept: list[CharSpan] = []
+    for span in sorted(dict.fromkeys(spans), key=_longest if keep == "longest" else _first):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return kept
 
 
 def chars_to_words(spans: Iterable[CharSpan], word_spans: Sequence[tuple[int, int]]) -> tuple[list[Span], int]:
@@ -104,32 +153,23 @@ def chars_to_words(spans: Iterable[CharSpan], word_spans: Sequence[tuple[int, in
     return found, num_unaligned
 
 
-def _read_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
-    """Read the spans of one row; the rules for ``E-`` and ``S-`` are conlleval's too."""
-    spans: list[Span] = []
-    open_label: str | None = None  # of the span that the next tag may continue
-    for word, tag in enumerate(tags):
-        if tag == OUTSIDE:
-            open_label = None
-            continue
-        prefix, label = _split_tag(tag, word, scheme)
-        if label == open_label and prefix in "IE":
-            spans[-1] = Span(label, spans[-1].start_word, word + 1)
-        else:
-            spans.append(Span(label, word, word + 1))
-        open_label = None if prefix in "ES" else label
-    return spans
-
-
-def _split_tag(tag: str, word: int, scheme: Scheme) -> tuple[str, str]:
+def _split_tag(tag: str, word: int, scheme: TagScheme) -> tuple[str, str]:
     prefix, dash, label = tag.partition("-")
-    if len(prefix) != 1 or prefix not in _PREFIXES[scheme] or not dash or not label:
-        legal = ", ".join(f"{letter}-<label>" for letter in _PREFIXES[scheme])
+    if len(prefix) != 1 or prefix not in PREFIXES[scheme] or not dash or not label:
+        legal = ", ".join(f"{letter}-<label>" for letter in PREFIXES[scheme])
         raise DataError(
             f"word {word}: {tag!r} is no tag of the scheme {scheme}; expected {OUTSIDE} or one of {legal}. "
             f"Fix the data, or set the task's scheme"
         )
     return prefix, label
+
+
+def _longest(span: CharSpan) -> tuple[int, int]:
+    return span.start - span.end, span.start
+
+
+def _first(span: CharSpan) -> tuple[int, int]:
+    return span.start, -span.end
 
 
 def _check_char_spans(ordered: Sequence[CharSpan]) -> None:
@@ -143,5 +183,6 @@ def _check_char_spans(ordered: Sequence[CharSpan]) -> None:
         if right.start < left.end:
             raise DataError(
                 f"spans {left.label!r} from character {left.start} to {left.end} and {right.label!r} from "
-                f"{right.start} to {right.end} overlap, but a word has one tag. Remove one of the two"
+                f"{right.start} to {right.end} overlap, but a word has one tag. Remove one of the two, or set the "
+                f"task's overlaps to longest or first"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +11,13 @@ import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
 from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
 from mtl_transformers.metrics import LabelScore
+from mtl_transformers.plan.mixing import digest
 from mtl_transformers.tasks.task import EncodedLabel, Prediction, Task
+from mtl_transformers.text.encoding import Features
+from mtl_transformers.text.inputs import hidden
 from mtl_transformers.training.reduce import attempt, end_together, from_main_process
 
 _CHUNK_ROWS = 512  # between two looks at whether to stop
@@ -99,15 +102,28 @@ def predict_split(
 
 
 def _answers(model: MultiTaskModel, split: EncodedSplit, rows: list[int]) -> list[tuple[int, dict[str, Prediction]]]:
-    tasks = list(split.num_labelled)
-    found = model.answer(
-        split.features_of(rows),
-        tasks,
-        texts=split.texts_of(rows),
-        form=split.input.form,
-        top_k=max(model.tasks[name].task.num_outputs for name in tasks),
-    )
-    return [(row, {name: found[name][n] for name in tasks}) for n, row in enumerate(rows)]
+    found: dict[str, list[Prediction]] = {}
+    for read in split.inputs:
+        num_labels = max(len(model.tasks[name].task.label_counts) for name in read.tasks)
+        found |= model.answer(
+            _features(model, split, read, rows),
+            read.tasks,
+            texts=split.texts_of(rows, read.given),
+            form=read.given.form,
+            top_k=max(1, num_labels),
+        )
+    return [(row, {name: found[name][n] for name in split.num_labelled}) for n, row in enumerate(rows)]
+
+
+def _features(model: MultiTaskModel, split: EncodedSplit, read: EncodedInput, rows: Sequence[int]) -> list[Features]:
+    """Return some rows as they are answered: of a masked input, always with the same tokens hidden."""
+    features = read.features_of(rows)
+    if read.given.mask_probability is None:
+        return features
+    return [
+        hidden(of_row, read.given, model.vocabulary, seed=digest("evaluation", split.dataset, row))
+        for of_row, row in zip(features, rows, strict=True)
+    ]
 
 
 def score_split(
@@ -147,7 +163,7 @@ def _labelled(
     numbers = list(range(len(split)))
     labels = split.labels_of(numbers)[task]
     kept = [n for n in numbers if labels[n] is not None]
-    features = split.features_of(kept) if kept else []
+    features = split.input_of(task).features_of(kept) if kept else []
     return [labels[n] for n in kept], [answers[n][task] for n in kept], features
 
 
@@ -157,21 +173,24 @@ def prediction_lines(
     """Yield one object for each row: its id, and gold and prediction of each task."""
     for start in range(0, len(split), CHUNK_ROWS):
         numbers = list(range(start, min(start + CHUNK_ROWS, len(split))))
-        labels, features = split.labels_of(numbers), split.features_of(numbers)
-        texts, ids = split.texts_of(numbers), split.ids_of(numbers)
-        for n, number in enumerate(numbers):
+        gold = {name: found for read in split.inputs for name, found in _gold(model, split, read, numbers).items()}
+        for n, name_of_row in enumerate(split.ids_of(numbers)):
             yield {
                 "dataset": split.dataset,
-                "id": ids[n],
+                "id": name_of_row,
                 **{
-                    name: {
-                        "gold": _gold(model.tasks[name].task, labels[name][n], split, features[n], texts[n]),
-                        "prediction": answers[number][name],
-                    }
+                    name: {"gold": gold[name][n], "prediction": answers[numbers[n]][name]}
                     for name in split.num_labelled
                 },
             }
 
 
-def _gold(task: Task, label: EncodedLabel, split: EncodedSplit, features: Any, text: str) -> Any:
-    return None if label is None else task.gold(label, features, text=text, form=split.input.form)
+def _gold(model: MultiTaskModel, split: EncodedSplit, read: EncodedInput, rows: Sequence[int]) -> dict[str, list[Any]]:
+    """Return the labels of some rows in the form of predictions, by the tasks of an input."""
+    labels, features, texts = split.labels_of(rows), read.features_of(rows), split.texts_of(rows, read.given)
+
+    def of_row(task: Task, n: int) -> Any:
+        label = labels[task.name][n]
+        return None if label is None else task.gold(label, features[n], text=texts[n], form=read.given.form)
+
+    return {name: [of_row(model.tasks[name].task, n) for n in range(len(rows))] for name in read.tasks}

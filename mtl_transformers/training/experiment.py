@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
-from mtl_transformers.config import Config, dataset_spec
-from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, encode_split, fit_task, load_tables
+from mtl_transformers.config import Config, TaskConfig, dataset_spec
+from mtl_transformers.data.encoded import EncodedSplit, encode_split
+from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
+from mtl_transformers.data.review import Review
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask, TextEncoders
 from mtl_transformers.model.encoder import (
@@ -22,12 +24,15 @@ from mtl_transformers.model.encoder import (
     head_pooler,
     load_encoder,
 )
-from mtl_transformers.model.heads import build_head, head_spec
+from mtl_transformers.model.head_spec import head_spec
+from mtl_transformers.model.heads import build_head
 from mtl_transformers.model.network import Network
-from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer
+from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabulary
 from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.masking import Vocabulary
 
 MOST_TOKENS = 512  # of a sequence, where neither the config nor the encoder says less
 
@@ -80,18 +85,21 @@ def prepare(config: Config) -> Experiment:
     fitted = fit_tasks(config, tables, known=source.tasks if source else {})
     lengths = max_lengths(config, encoder)
     encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
-    splits = encode_tables(tables, fitted_by_dataset(config, fitted), encoders=encoders, max_lengths=lengths)
-    check_labelled(splits)
+    known = vocabulary(tokenizer, size=encoder.config.vocab_size)
     tasks = {
-        name: ServedTask(task, config.tasks[name].data, splits[config.tasks[name].data]["train"].input)
-        for name, task in fitted.items()
+        name: ServedTask(
+            _with_vocabulary(task, known), section.data, input_of(tables[section.data], section, lengths[section.data])
+        )
+        for (name, task), section in zip(fitted.items(), config.tasks.values(), strict=True)
     }
+    splits = encode_tables(config, tables, tasks, encoders=encoders)
+    check_labelled(splits)
     return Experiment(
         config=config,
         tables=tables,
         splits=splits,
         tasks=tasks,
-        network=build_network(config, encoder, fitted, source),
+        network=build_network(config, encoder, tasks, source),
         tokenizer=tokenizer,
         plan=plan_of(config, {name: of["train"] for name, of in splits.items()}),
         encoder_name=source.encoder_name if source else encoder.source,
@@ -124,11 +132,27 @@ def fit_tasks(
             tables[section.data],
             KINDS[section.kind],
             name=name,
-            options=section.options,
+            options=section.kind_options,
             metrics=section.metrics,
         )
         fitted[name] = _continued(task, known[name].task) if known and name in known else task
     return fitted
+
+
+def _with_vocabulary(task: Task, known: Vocabulary) -> Task:
+    try:
+        return task.with_vocabulary(known)
+    except DataError as error:
+        raise DataError(f"task {task.name!r}: {error}") from error
+
+
+def input_of(tables: Tables, section: TaskConfig, max_length: int) -> Input:
+    """Return what a task reads of a row of its dataset."""
+    spec = tables.spec
+    kind = KINDS[section.kind]
+    return kind.input_of(
+        section.kind_options, text=spec.text, form=tables.form, max_length=max_length, stride=spec.stride
+    )
 
 
 def _continued(task: Task, known: Task) -> Task:
@@ -188,11 +212,11 @@ def max_lengths(config: Config, encoder: Encoder) -> dict[str, int]:
 
 
 def encode_tables(
+    config: Config,
     tables: Mapping[str, Tables],
-    tasks: Mapping[str, Mapping[str, Task]],
+    tasks: Mapping[str, ServedTask],
     *,
     encoders: TextEncoders,
-    max_lengths: Mapping[str, int],
     only: Sequence[str] | None = None,
 ) -> dict[str, dict[str, EncodedSplit]]:
     """Encode all splits of all datasets (or only some splits) with the labels of their tasks."""
@@ -201,10 +225,19 @@ def encode_tables(
             split: encode_split(
                 table,
                 split,
-                tasks[name],
-                encoder=encoders.get(table.form, max_length=max_lengths[name]),
-                encoder_key=encoders.key(table.form),
-                max_length=max_lengths[name],
+                {task: served.task for task, served in tasks.items() if served.dataset == name},
+                {task: served.input for task, served in tasks.items() if served.dataset == name},
+                encoding=encoders.encoding,
+                row_weights={
+                    task: section.row_weight
+                    for task, section in config.tasks.items()
+                    if section.data == name and section.row_weight is not None
+                },
+                reviews={
+                    task: Review(section.review.file, section.review.weight)
+                    for task, section in config.tasks.items()
+                    if section.data == name and section.review is not None and split == "train"
+                },
             )
             for split in table.splits
             if only is None or split in only
@@ -234,7 +267,7 @@ def plan_of(config: Config, train: Mapping[str, EncodedSplit]) -> Plan:
     mixing, training = config.mixing, config.training
     weights = mixing.weights or {}
     return make_plan(
-        [PlanDataset(name, split.lengths) for name, split in train.items()],
+        [PlanDataset(name, split.costs) for name, split in train.items()],
         epochs=None if training.steps else training.epochs or 3,
         steps=training.steps,
         strategy=mixing.strategy,
@@ -249,18 +282,28 @@ def plan_of(config: Config, train: Mapping[str, EncodedSplit]) -> Plan:
 
 
 def build_network(
-    config: Config, encoder: Encoder, fitted: Mapping[str, Task], source: MultiTaskModel | None
+    config: Config, encoder: Encoder, tasks: Mapping[str, ServedTask], source: MultiTaskModel | None
 ) -> Network:
     """Put a head for each task on the encoder; heads that ``init_from`` knows are copied."""
     heads = {}
-    for name, task in fitted.items():
-        spec = head_spec(encoder.config, vectors=task.vectors, out_features=task.num_outputs)
+    for name, served in tasks.items():
+        task, section = served.task, config.tasks[name]
+        if section.pooling is not None and task.vectors == "token":
+            raise ConfigError(f"tasks.{name}.pooling: kind {task.kind} reads tokens, which are not pooled; remove it")
+        spec = head_spec(
+            encoder.config,
+            head=task.head,
+            vectors=task.vectors,
+            out_features=task.num_outputs,
+            pooling=section.pooling,
+            layer=section.layer,
+        )
         heads[name] = build_head(
             spec,
             seed=config.seed,
             task=name,
             initializer_range=getattr(encoder.config, "initializer_range", 0.02),
-            pooler=head_pooler(encoder),
+            pooler=head_pooler(encoder, choice=task.head == "choice"),
         )
         if source is not None and name in source.tasks:
             known = source.network.head(name)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 from accelerate import Accelerator
 
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import ModelError
 from mtl_transformers.inference.multitask import MultiTaskModel
-from mtl_transformers.model.tokenizer import pad_id
 from mtl_transformers.training.experiment import Experiment, plan_of
 from mtl_transformers.training.optimizer import learning_rate_factor, make_optimizer, set_learning_rate, warmup_steps
-from mtl_transformers.training.steps import StepReader, TrainingData
+from mtl_transformers.training.steps import StepReader, training_data
 from mtl_transformers.training.trouble import REMEDY, describe, halved
 from mtl_transformers.training.update import NotFinite, Outcome, OutOfMemory, Updater
 
@@ -39,7 +39,7 @@ def train_in_memory(
     """
     config = experiment.config
     settings, plan = config.training, plan_of(config, train)
-    data = TrainingData(train, experiment.tasks_by_dataset(), pad_id(experiment.tokenizer))
+    data = replace(training_data(experiment), splits=train)
     optimizer = make_optimizer(
         model.network,
         learning_rate=settings.learning_rate,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_transformers.data.columns import column_batches
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import CheckpointError
 from mtl_transformers.plan.plan import Plan
 from mtl_transformers.training.steps import Counts

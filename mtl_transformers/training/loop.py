@@ -20,7 +20,6 @@ from mtl_transformers.config import Config
 from mtl_transformers.errors import CheckpointError, Interrupted
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import Precision, resolve_precision
-from mtl_transformers.model.tokenizer import pad_id
 from mtl_transformers.training.checkpoint import checkpoint_path, prune
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.experiment import Experiment, prepare
@@ -44,7 +43,7 @@ from mtl_transformers.training.saving import open_run
 from mtl_transformers.training.selection import mean_score
 from mtl_transformers.training.starting import Start, find_start, lock_run
 from mtl_transformers.training.state import State
-from mtl_transformers.training.steps import StepReader, TrainingData
+from mtl_transformers.training.steps import StepReader, training_data
 from mtl_transformers.training.stopping import Request, Stops, listening
 from mtl_transformers.training.tracking import make_accelerator, open_trackers
 from mtl_transformers.training.trouble import leave_out, with_smaller_micro_batches
@@ -211,11 +210,7 @@ def _parts(experiment: Experiment, accelerator: Accelerator, precision: Precisio
         head_learning_rate=settings.head_learning_rate,
         weight_decay=settings.weight_decay,
     )
-    data = TrainingData(
-        splits=experiment.of_split("train"),
-        tasks=experiment.tasks_by_dataset(),
-        pad_id=pad_id(experiment.tokenizer),
-    )
+    data = training_data(experiment)
     updater = Updater(
         network,
         data,

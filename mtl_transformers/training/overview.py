@@ -31,10 +31,11 @@ def overview(experiment: Experiment) -> dict[str, Any]:
                 "steps": line.steps,
                 "passes": round(line.passes, 4),
                 "truncated": round(split.num_truncated / len(split), 4),
-                "max_length": split.input.max_length,
-                "mean_tokens": round(float(split.lengths.mean()), 1),
+                "max_length": split.inputs[0].given.max_length,
+                "mean_tokens": round(float(split.costs.mean()), 1),
                 "tasks": list(split.num_labelled),
-                "encoder_passes_per_row": 1,  # all tasks on a dataset read the same input
+                "encoder_passes_per_row": len(split.inputs),
+                "mean_sequences": round(float(split.num_sequences.mean()), 2),
             }
         )
     return {

@@ -190,7 +190,7 @@ def _card(experiment: Experiment, scores: Mapping[str, TaskScores], ledger: Ledg
     return Card(
         name=f"{path.resolve().parent.name}-{path.name}",
         encoder=str(Path(name).resolve()) if Path(name).exists() else name,
-        max_length=max(split.input.max_length for split in train.values()),
+        max_length=max(served.input.max_length for served in experiment.tasks.values()),
         tasks=[
             CardTask(
                 name=task,

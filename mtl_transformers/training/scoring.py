@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtl_transformers.config import Config, dataset_spec
-from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, check_form, encode_split, load_tables
+from mtl_transformers.data.encoded import EncodedSplit, encode_split
+from mtl_transformers.data.preparing import check_columns, check_form, load_tables
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
 from mtl_transformers.inference.files import complete_file
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
 from mtl_transformers.metrics import FOREIGN, LabelScore
 from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.inputs import Input
 from mtl_transformers.training.evaluation import TaskScores, predict_split, prediction_lines, score_labels, score_split
+from mtl_transformers.training.experiment import input_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -86,9 +89,9 @@ def _scored_tasks(model: MultiTaskModel, config: Config) -> dict[str, ServedTask
         task = model.tasks[name].task
         if task.kind != section.kind:
             raise ModelError(f"tasks.{name}.kind: {section.kind}, but the model holds it as {task.kind}")
-        task.check_meaning(section.options)
+        task.check_meaning(section.kind_options)
         metrics = tuple(section.metrics) or _own_metrics(task)
-        fitted = replace(task, options=section.options, metrics=metrics)
+        fitted = replace(task, options=section.kind_options, metrics=metrics)
         tasks[name] = replace(model.tasks[name], task=fitted)
     return tasks
 
@@ -113,7 +116,7 @@ def _with_tasks(model: MultiTaskModel, tasks: Mapping[str, ServedTask]) -> Multi
 
 
 def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[EncodedSplit]:
-    """Yield the split of every dataset that has it, once for each length that its tasks are served with."""
+    """Yield the split of every dataset that has it, encoded as its tasks are served."""
     for dataset, section in config.data.items():
         tables = load_tables(dataset_spec(dataset, section), seed=config.seed)
         if split not in tables.splits:
@@ -121,27 +124,20 @@ def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[Enco
             continue
         if section.id is not None:
             check_columns(tables, [section.id], needed_by=f"data.{dataset}.id")
-        by_length: dict[int, dict[str, Task]] = {}
+        tasks, inputs = {}, {}
         for name, task in config.tasks.items():
             if task.data == dataset:
                 served = model.tasks[name]
-                check_columns(tables, type(served.task).label_columns(task.options), needed_by=f"tasks.{name}")
+                check_columns(tables, type(served.task).label_columns(task.kind_options), needed_by=f"tasks.{name}")
                 check_form(tables.form, type(served.task), task=name, dataset=dataset)
-                by_length.setdefault(served.input.max_length, {})[name] = served.task
-        for max_length, tasks in by_length.items():
-            encoded = _encode(model, tables, split, tasks, max_length=max_length)
+                tasks[name] = served.task
+                inputs[name] = _as_served(input_of(tables, task, served.input.max_length), served.input)
+        if tasks:
+            encoded = encode_split(tables, split, tasks, inputs, encoding=model.encoders.encoding)
             if len(encoded):
                 yield encoded
 
 
-def _encode(
-    model: MultiTaskModel, tables: Tables, split: str, tasks: Mapping[str, Task], *, max_length: int
-) -> EncodedSplit:
-    return encode_split(
-        tables,
-        split,
-        tasks,
-        encoder=model.encoders.get(tables.form, max_length=max_length),
-        encoder_key=model.encoders.key(tables.form),
-        max_length=max_length,
-    )
+def _as_served(given: Input, served: Input) -> Input:
+    """Return the config's columns as the model reads them: in its windows, and with its masks."""
+    return replace(given, stride=served.stride, mask_probability=served.mask_probability, mask_words=served.mask_words)

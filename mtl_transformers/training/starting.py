@@ -84,6 +84,7 @@ def lock_run(output: Path, locks: ExitStack) -> None:
 def _reads(config: Config) -> list[str]:
     """Return what the run reads on this machine: none of it may lie in a run that is replaced."""
     reads = [config.encoder.name or "", config.init_from or ""]
+    reads += [task.review.file for task in config.tasks.values() if task.review is not None]
     for section in config.data.values():
         files = section.files.values() if isinstance(section.files, Mapping) else [section.files]
         reads += [section.path, *chain.from_iterable([of] if isinstance(of, str) else of or () for of in files)]

@@ -14,15 +14,20 @@ from itertools import accumulate
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_transformers.batch import MicroBatch, Target, collate, cut
-from mtl_transformers.data.preparing import EncodedSplit
+from mtl_transformers.data.encoded import EncodedSplit
+from mtl_transformers.model.tokenizer import pad_id, vocabulary
 from mtl_transformers.plan.batching import StepRows
 from mtl_transformers.plan.mixing import digest
 from mtl_transformers.plan.plan import Plan
-from mtl_transformers.tasks.task import EncodedLabel, Task
+from mtl_transformers.tasks.task import Task
 from mtl_transformers.text.encoding import Features
+from mtl_transformers.text.inputs import hidden
+from mtl_transformers.text.masking import Vocabulary
+from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.reduce import end_together, sum_over_processes
 
 NumberedBatches = Sequence[tuple[int, MicroBatch]]
@@ -58,37 +63,82 @@ class TrainingData:
     Attributes:
         splits: the encoded train split of each dataset, in the order of the plan.
         tasks: the tasks of each dataset.
+        vocabulary: what is masked, and by which token.
         pad_id: the padding token.
+        seed: of masks.
     """
 
     splits: Mapping[str, EncodedSplit]
     tasks: Mapping[str, Mapping[str, Task]]
+    vocabulary: Vocabulary
     pad_id: int
+    seed: int
 
     @property
     def all_tasks(self) -> dict[str, Task]:
         """Every task by name."""
         return {name: task for of_dataset in self.tasks.values() for name, task in of_dataset.items()}
 
+    def unit_rows(self, dataset: str) -> int:
+        """Return how many rows of a dataset are compared with each other, and stay together."""
+        return max(task.unit_rows for task in self.tasks[dataset].values())
+
+
+def training_data(experiment: Experiment) -> TrainingData:
+    """Return the training rows of an experiment."""
+    return TrainingData(
+        splits=experiment.of_split("train"),
+        tasks=experiment.tasks_by_dataset(),
+        vocabulary=vocabulary(experiment.tokenizer, size=experiment.network.encoder.config.vocab_size),
+        pad_id=pad_id(experiment.tokenizer),
+        seed=experiment.config.seed,
+    )
+
+
+def units_of(rows: StepRows, data: TrainingData) -> list[NDArray[np.int64]]:
+    """Return the places of the rows of each unit of a step.
+
+    A dataset whose tasks compare rows is cut into near-equal runs of rows of similar length: a function of the step
+    alone, so that neither processes nor memory change what is compared.
+    """
+    units = []
+    for index, dataset in enumerate(data.splits):
+        places = np.flatnonzero(rows.datasets == index)
+        if len(places):
+            units += np.array_split(places, -(-len(places) // data.unit_rows(dataset)))
+    return units
+
 
 def micro_batches_of(
-    rows: StepRows, data: TrainingData, *, max_tokens: int, rank: int, num_processes: int
+    rows: StepRows, data: TrainingData, *, step: int, max_tokens: int, rank: int, num_processes: int
 ) -> NumberedBatches:
     """Cut a step and collate the micro-batches of one process.
 
     Args:
         rows: of the step.
         data: where they are read.
+        step: its number, for what is random.
         max_tokens: padded tokens of a micro-batch.
         rank: of this process, which runs micro-batches rank, rank + P, ….
-        num_processes: P; a step has at least P micro-batches while rows last.
+        num_processes: P; a step has at least P micro-batches while units last.
 
     Returns:
         (number in the step, micro-batch).
     """
-    parts = cut(rows.lengths.tolist(), num_sequences=[1] * len(rows), max_tokens=max_tokens, min_parts=num_processes)
+    units = units_of(rows, data)
+    lengths, num_sequences = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for index, split in enumerate(data.splits.values()):
+        places = np.flatnonzero(rows.datasets == index)
+        lengths[places] = split.lengths[rows.rows[places]]
+        num_sequences[places] = split.num_sequences[rows.rows[places]]
+    parts = cut(
+        [int(lengths[unit].max()) for unit in units],
+        num_sequences=[int(num_sequences[unit].sum()) for unit in units],
+        max_tokens=max_tokens,
+        min_parts=num_processes,
+    )
     return [
-        (number, micro_batch_of(rows.pick(np.asarray(part)), data))
+        (number, micro_batch_of(rows, data, units=[units[unit] for unit in sorted(part)], step=step))
         for number, part in enumerate(parts)
         if number % num_processes == rank
     ]
@@ -138,44 +188,57 @@ class StepReader:
         return micro_batches_of(
             self._plan.step(step),
             self._data,
+            step=step,
             max_tokens=max_tokens,
             rank=self._accelerator.process_index,
             num_processes=self._accelerator.num_processes,
         )
 
 
-def micro_batch_of(rows: StepRows, data: TrainingData) -> MicroBatch:
-    """Read and collate rows of any datasets; the rows of a dataset stand together."""
+def micro_batch_of(rows: StepRows, data: TrainingData, *, units: Sequence[NDArray[np.int64]], step: int) -> MicroBatch:
+    """Read and collate some units of a step; the sequences of a dataset's input stand together.
+
+    Args:
+        rows: of the step.
+        data: where they are read.
+        units: places of the rows of each unit, those of a dataset together.
+        step: its number, for what is random.
+    """
     features: list[Features] = []
     targets: dict[str, Target] = {}
     named: list[tuple[str, int]] = []
+    num_sequences = 0
     for index, (dataset, split) in enumerate(data.splits.items()):
-        numbers = rows.rows[rows.datasets == index].tolist()
-        if not numbers:
+        chosen = [rows.rows[unit] for unit in units if rows.datasets[unit[0]] == index]
+        if not chosen:
             continue
-        found = split.features_of(numbers)
-        first = _first_sequences(found, start=sum(row.num_sequences for row in features))
+        numbers = np.concatenate(chosen).tolist()
+        members = np.repeat(np.arange(len(chosen)), [len(unit) for unit in chosen]).tolist()
         labels = split.labels_of(numbers)
-        targets |= _targets(data.tasks[dataset], found, first, labels)
-        features += found
+        for given in split.inputs:
+            found = given.features_of(numbers)
+            if given.given.mask_probability is not None:
+                key = (data.seed, "mask", step, dataset)
+                found = [
+                    hidden(row, given.given, data.vocabulary, seed=digest(*key, number))
+                    for row, number in zip(found, numbers, strict=True)
+                ]
+            first = list(accumulate((row.num_sequences for row in found), initial=num_sequences))
+            for name in given.tasks:
+                weights = split.weights.get(name)
+                target = data.tasks[dataset][name].target(
+                    found,
+                    first_sequences=first[:-1],
+                    labels=labels[name],
+                    weights=None if weights is None else weights[numbers].tolist(),
+                    units=members,
+                )
+                if target is not None:
+                    targets[name] = target
+            features += found
+            num_sequences = first[-1]
         named += [(dataset, number) for number in numbers]
     return collate(features, pad_id=data.pad_id, targets=targets, rows=named)
-
-
-def _first_sequences(features: Sequence[Features], *, start: int) -> list[int]:
-    """Return the number of each row's first sequence in the micro-batch."""
-    return list(accumulate((row.num_sequences for row in features[:-1]), initial=start))
-
-
-def _targets(
-    tasks: Mapping[str, Task],
-    features: Sequence[Features],
-    first: Sequence[int],
-    labels: Mapping[str, Sequence[EncodedLabel]],
-) -> dict[str, Target]:
-    """Return the target of every task that has a labelled row here."""
-    made = {name: task.target(features, first_sequences=first, labels=labels[name]) for name, task in tasks.items()}
-    return {name: target for name, target in made.items() if target is not None}
 
 
 def count(

@@ -19,7 +19,7 @@ from mtl_transformers.training.reduce import from_main_process
 from mtl_transformers.training.resume import find_checkpoint
 from mtl_transformers.training.run import Run, restore
 from mtl_transformers.training.state import State
-from mtl_transformers.training.steps import TrainingData, item_losses, micro_batch_of
+from mtl_transformers.training.steps import TrainingData, item_losses, micro_batch_of, units_of
 from mtl_transformers.training.update import NotFinite
 from mtl_transformers.training.window import Window
 
@@ -45,25 +45,26 @@ def describe(bad: NotFinite, *, step: int, rows: StepRows, data: TrainingData, m
         parts = ", ".join(bad.gradient_norms)
         return f"step {step + 1}: each loss is finite, the gradient of {parts} is not; the rows: {listed(rows, data)}"
     tasks = [
-        f"task {task!r}: the loss is {value}; the rows: {listed(rows_behind(task, rows, data, model), data)}"
+        f"task {task!r}: the loss is {value}; the rows: {listed(rows_behind(task, step, rows, data, model), data)}"
         for task, value in bad.losses.items()
     ]
     return f"step {step + 1}, {'; '.join(tasks)}"
 
 
-def rows_behind(task: str, rows: StepRows, data: TrainingData, model: MultiTaskModel) -> StepRows:
-    """Return the rows whose loss for a task is not finite when each is alone; all of the task's where none is."""
+def rows_behind(task: str, step: int, rows: StepRows, data: TrainingData, model: MultiTaskModel) -> StepRows:
+    """Return the rows whose loss for a task is not finite when each unit is alone; all of the task's where none is."""
     model.network.eval()
-    labelled, found = [], []
-    for place in range(len(rows)):
-        batch = micro_batch_of(rows.pick(np.asarray([place])), data).to(model.device)
+    labelled: list[int] = []
+    found: list[int] = []
+    for unit in units_of(rows, data):
+        batch = micro_batch_of(rows, data, units=[unit], step=step).to(model.device)
         if task not in batch.targets:
             continue
-        labelled.append(place)
+        labelled += unit.tolist()
         with torch.no_grad(), autocast(model.precision, model.device):
             logits = model.network(batch)
         if not math.isfinite(float(item_losses(logits, batch, data.all_tasks)[task])):
-            found.append(place)
+            found += unit.tolist()
     return rows.pick(np.asarray(found or labelled))
 
 

@@ -33,10 +33,9 @@ from transformers.utils import logging
 
 from mtl_transformers.batch import MicroBatch
 from mtl_transformers.config import load_config
-from mtl_transformers.model.tokenizer import pad_id
 from mtl_transformers.training.experiment import Experiment, prepare
 from mtl_transformers.training.loop import run
-from mtl_transformers.training.steps import TrainingData, micro_batches_of
+from mtl_transformers.training.steps import TrainingData, micro_batches_of, training_data
 from mtl_transformers.training.window import Logged
 
 STEPS_PER_LINE = 10  # tracking.every_steps' default: our loop gives control back at each line of the log
@@ -156,20 +155,11 @@ class OurSide:
         )
 
 
-def training_data(experiment: Experiment) -> TrainingData:
-    """Return the training rows of an experiment."""
-    return TrainingData(
-        splits=experiment.of_split("train"),
-        tasks=experiment.tasks_by_dataset(),
-        pad_id=pad_id(experiment.tokenizer),
-    )
-
-
 def planned(experiment: Experiment, data: TrainingData, steps: Sequence[int]) -> Iterator[MicroBatch]:
     """Yield the rows of each step as one micro-batch."""
     for step in steps:
         rows = experiment.plan.step(step)
-        [(_, batch)] = micro_batches_of(rows, data, max_tokens=ENOUGH_TOKENS, rank=0, num_processes=1)
+        [(_, batch)] = micro_batches_of(rows, data, step=step, max_tokens=ENOUGH_TOKENS, rank=0, num_processes=1)
         yield batch
 
 
@@ -320,7 +310,7 @@ def trainer_rows(experiment: Experiment, name: str) -> Iterator[dict[str, Any]]:
     served = experiment.tasks[name]
     split = experiment.splits[served.dataset]["train"]
     numbers = list(range(len(split)))
-    for features, label in zip(split.features_of(numbers), split.labels_of(numbers)[name], strict=True):
+    for features, label in zip(split.inputs[0].features_of(numbers), split.labels_of(numbers)[name], strict=True):
         if label is None:
             continue
         ids = list(features.input_ids[0])

@@ -25,7 +25,7 @@ FLOORS = {
     "config": 4,
     "inference": 5,
     "training": 6,
-    "checking": 7, "compare": 7, "lifecycle": 7,
+    "checking": 7, "drafting": 7, "compare": 7, "lifecycle": 7,
     "cli": 8, "__main__": 8,
     "__init__": 9,
 }  # fmt: skip

@@ -10,6 +10,7 @@ from mtl_transformers.checking.check import CheckedTask, Report, check
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import DataError
 from mtl_transformers.inference.precision import default_device
+from mtl_transformers.tasks.span_cells import SpanCounts
 
 LONG = "the refund of my card " * 9
 
@@ -38,10 +39,16 @@ VALIDATION = [
 TEST = [row("the card", None, (4, 8)), row("card", None, (0, 3))]
 
 
-def config_of(directory: Path, encoder: Path, **splits: Sequence[Row]) -> Config:
+def config_of(directory: Path, encoder: Path, *, overlaps: str = "error", **splits: Sequence[Row]) -> Config:
     tasks = {
         "intent": {"data": "tickets", "kind": "classification", "label": "intent"},
-        "things": {"data": "tickets", "kind": "token_classification", "label": "entities", "scheme": "spans"},
+        "things": {
+            "data": "tickets",
+            "kind": "token_classification",
+            "label": "entities",
+            "scheme": "spans",
+            "overlaps": overlaps,
+        },
     }
     data = {"tickets": {**dataset(directory, "tickets", text="body", **splits), "max_length": 20}}
     return load_config(raw_config(directory, encoder, data=data, tasks=tasks))
@@ -65,7 +72,7 @@ def test_labels_and_nulls_are_counted_for_each_task_and_split(report: Report) ->
                 "validation": {"account": 1, "billing": 2, "delivery": 0},
                 "test": {"account": 0, "billing": 0, "delivery": 0},
             },
-            num_widened={"train": 0, "validation": 0, "test": 0},
+            spans={"train": SpanCounts(), "validation": SpanCounts(), "test": SpanCounts()},
         ),
         CheckedTask(
             task="things",
@@ -73,7 +80,7 @@ def test_labels_and_nulls_are_counted_for_each_task_and_split(report: Report) ->
             labelled={"train": 4, "validation": 1, "test": 2},
             nulls={"train": 8, "validation": 2, "test": 0},
             counts={"train": {"THING": 5}, "validation": {"THING": 1}, "test": {"THING": 2}},
-            num_widened={"train": 2, "validation": 0, "test": 1},
+            spans={"train": SpanCounts(widened=2), "validation": SpanCounts(), "test": SpanCounts(widened=1)},
         ),
     ]
 
@@ -105,6 +112,19 @@ def test_the_plan_is_the_one_that_a_training_would_show(report: Report) -> None:
 def test_data_without_fault_give_no_warning(tmp_path: Path, tiny_bert: Path) -> None:
     rows = [row(f"refund {n}", ("billing", "account")[n % 2], (0, 6)) for n in range(20)]
     assert list(check(config_of(tmp_path, tiny_bert, train=rows, validation=rows[:4])).warnings) == []
+
+
+def test_overlaps_are_refused_with_their_row_or_dropped_and_counted(tmp_path: Path, tiny_bert: Path) -> None:
+    rows = [row(f"my refund {n}", ("billing", "account")[n % 2], (3, 9)) for n in range(20)]
+    rows[7] = row("my refund 7", "billing", (3, 9), (0, 9), (3, 9), (4, 6))
+    with pytest.raises(DataError, match=r"'things'.*'train'.*line 8.*overlap.*overlaps to longest or first"):
+        check(config_of(tmp_path, tiny_bert, train=rows, validation=rows[:4]))
+    found = check(config_of(tmp_path, tiny_bert, overlaps="longest", train=rows, validation=rows[:4]))
+    assert found.tasks[1].spans == {"train": SpanCounts(dropped=2), "validation": SpanCounts()}
+    assert found.tasks[1].counts["train"] == {"THING": 20}
+    assert list(found.warnings) == [
+        "tasks.things, train: spans that overlap one that is kept, and are dropped: 2",
+    ]
 
 
 def test_labels_of_words_and_several_labels_are_counted_too(tmp_path: Path, tiny_bert: Path) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mtl_transformers.cli.main import app
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "help.txt"
-COMMANDS = ("train", "check", "evaluate", "predict", "clean-labels", "push")
+COMMANDS = ("init", "train", "check", "evaluate", "predict", "clean-labels", "push")
 PLAIN = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from terminal import Mtl, Outcome, Trained
 
+from mtl_transformers.config import load_config
 from mtl_transformers.inference.multitask import MultiTaskModel
 
 
@@ -141,6 +142,24 @@ def test_a_check_shows_plan_labels_and_warnings_and_leaves_nothing(mtl: Mtl, tra
     assert any(line.split() == ["intent", "train", "validation", "test"] for line in lines)
     assert any("holds another run" in line for line in lines)
     assert lines[-1].endswith(("warnings", "warning"))
+
+
+# init
+
+
+def test_an_init_writes_a_config_and_says_what_each_column_was_taken_for(mtl: Mtl) -> None:
+    lines = ["body,intent,when", *(f"my refund of order {n},{'ab'[n % 2]},2026-01-02" for n in range(40))]
+    Path("tickets.csv").write_text("\n".join(lines), encoding="utf-8")
+    outcome = mtl("init", "tickets.csv", "--encoder", "org/name")
+    assert outcome.code == 0, outcome.err
+    shown = [line.split()[:2] for line in outcome.out.splitlines()]
+    assert shown[2:5] == [["body", "text"], ["intent", "classification"], ["when", "left"]]
+    assert outcome.out.endswith("→ tickets.yaml; look at it, then: mtl check tickets.yaml\n")
+    config = load_config("tickets.yaml")
+    assert (config.encoder.name, list(config.tasks)) == ("org/name", ["intent"])
+    assert mtl("init", "tickets.csv").code == 2
+    assert mtl("init", "tickets.csv", "--output", "other.yaml").code == 0
+    assert mtl("init", "tickets.csv", "--overwrite").code == 0
 
 
 # evaluate

@@ -22,6 +22,7 @@ from mtl_transformers.cli.tables import (
 from mtl_transformers.lifecycle.clean_labels import Report as Suspects
 from mtl_transformers.lifecycle.suspects import Ranking
 from mtl_transformers.metrics import LabelScore
+from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.loop import Result
 
@@ -171,7 +172,7 @@ def test_a_check_lists_the_most_frequent_labels_and_counts_the_others(capsys: Ca
         labelled={"train": 10, "validation": 3},
         nulls={"train": 2000, "validation": 0},
         counts={"train": train, "validation": dict.fromkeys(train, 0)},
-        num_widened={"train": 0, "validation": 0},
+        spans={"train": SpanCounts(), "validation": SpanCounts()},
     )
     show_check(Report(plan(), [task], []))
     lines = capsys.readouterr().out.splitlines()

@@ -97,7 +97,7 @@ def test_the_full_config_of_the_design_loads(load):
     assert config.data["tickets"].filter.drop_empty is True
     assert config.data["rte"].text == ("sentence1", "sentence2")
     assert config.tasks["intent"].metrics == ("accuracy", "f1_macro")
-    assert config.tasks["entities"].options.scheme == "spans"
+    assert config.tasks["entities"].kind_options.scheme == "spans"
     assert config.best.floors == {"intent/accuracy": 0.85}
     assert config.tracking.with_ == ()
 

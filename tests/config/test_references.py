@@ -44,6 +44,16 @@ def test_span_f1_fits_a_scheme_of_spans(problems):
     assert problems({"tasks.intent": section | {"metrics": ["span_f1", "tag_accuracy"]}}) == []
 
 
+def test_options_of_a_task_that_another_one_leaves_without_use_are_refused(problems):
+    section = {"data": "tickets", "kind": "token_classification", "label": "y", "train_as": "iobes"}
+    assert problems({"tasks.intent": section | {"scheme": "spans", "overlaps": "first"}}) == []
+    assert problems({"tasks.intent": section | {"scheme": "plain", "overlaps": "first", "decoding": "valid"}}) == [
+        "tasks.intent.train_as: only of spans; with scheme: plain the head learns the tags as they are",
+        "tasks.intent.decoding: only of spans; with scheme: plain any tag may follow any other",
+        "tasks.intent.overlaps: only of scheme: spans; the tags of scheme: plain cannot overlap",
+    ]
+
+
 @pytest.mark.parametrize("first", ["mse", "mae", "evaluate:mape"])
 def test_a_first_metric_without_a_range_or_better_when_lower_is_no_term_of_mean(problems, first):
     section = {"data": "tickets", "kind": "regression", "label": "y", "metrics": [first, "pearson"]}

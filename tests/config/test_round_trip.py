@@ -79,8 +79,12 @@ def task(dataset):
         ),
         section(common | {"kind": st.just("multi_label")}, separator=TEXT, multi_hot=st.booleans(), threshold=SHARE),
         section(common | {"kind": st.just("regression"), "label": TEXT | st.lists(TEXT, min_size=1, max_size=3)}),
+        section(common | {"kind": st.just("token_classification")}, scheme=st.sampled_from(["iob1", "bilou", "plain"])),
         section(
-            common | {"kind": st.just("token_classification")}, scheme=st.sampled_from(["iobes", "plain", "spans"])
+            common | {"kind": st.just("token_classification"), "scheme": st.just("spans")},
+            train_as=st.sampled_from(["iobes", "bilou"]),
+            decoding=st.just("valid"),
+            overlaps=st.sampled_from(["longest", "first"]),
         ),
     )
 
@@ -130,8 +134,8 @@ def test_yaml_out_and_in_is_the_identity(raw):
         read = load_config(path)
     assert read == config
     assert read.to_yaml() == config.to_yaml()
-    assert {name: task.options for name, task in read.tasks.items()} == {
-        name: task.options for name, task in config.tasks.items()
+    assert {name: task.kind_options for name, task in read.tasks.items()} == {
+        name: task.kind_options for name, task in config.tasks.items()
     }
 
 

@@ -77,7 +77,7 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
             f"data.{name}.text: expected text, or a list; got true. {QUOTE}",
             f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
             f"data.{name}.pat: unknown key; did you mean 'path'? (known: path, name, revision, files, options, splits, "
-            "split, text, id, max_length, shuffle, limit, filter)",
+            "split, text, id, max_length, stride, shuffle, limit, filter)",
             f"tasks.{name}.label: expected text; got 1.5. Quote it: '1.5'",
         ]
 
@@ -153,7 +153,7 @@ def test_numeric_text_is_accepted_for_numbers(smallest):
     assert config.training.learning_rate == 0.0003
     assert config.training.steps == 1000
     assert config.seed == 9007199254740993
-    assert config.tasks["intent"].options.label_smoothing == 0.1
+    assert config.tasks["intent"].kind_options.label_smoothing == 0.1
     assert config.best.floors == {"intent/accuracy": 0.85}
 
 

@@ -19,7 +19,7 @@ from mtl_transformers.tasks.kinds import KINDS
 )
 def test_a_kind_gives_options_with_its_own_defaults_and_first_metric(smallest, kind, metric):
     task = load_config(smallest, {"tasks.intent.kind": kind}).tasks["intent"]
-    assert task.options == KINDS[kind].options_type(label="intent")
+    assert task.kind_options == KINDS[kind].options_type(label="intent")
     assert first_metric(task) == metric
 
 
@@ -31,7 +31,7 @@ def test_the_first_metric_is_the_first_that_is_given(smallest):
 def test_options_arrive_as_the_kind_declares_them(smallest):
     given = {"label_names": ["a", "b"], "class_weights": {"a": 2}, "label_smoothing": 0.1, "unknown_label": "ignore"}
     smallest["tasks"]["intent"] |= given
-    assert load_config(smallest).tasks["intent"].options == KINDS["classification"].options_type(
+    assert load_config(smallest).tasks["intent"].kind_options == KINDS["classification"].options_type(
         label="intent",
         label_names=("a", "b"),
         class_weights={"a": 2.0},
@@ -42,7 +42,7 @@ def test_options_arrive_as_the_kind_declares_them(smallest):
 
 def test_several_targets_are_a_list_of_columns(smallest):
     smallest["tasks"]["intent"] = {"data": "tickets", "kind": "regression", "label": ["V", "A", "D"]}
-    assert load_config(smallest).tasks["intent"].options.label == ("V", "A", "D")
+    assert load_config(smallest).tasks["intent"].kind_options.label == ("V", "A", "D")
 
 
 def test_the_labels_that_a_review_lists_are_left_out_unless_they_weigh_something(smallest):

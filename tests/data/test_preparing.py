@@ -13,14 +13,16 @@ from tiny import tiny_tokenizer
 from tokenizers import Tokenizer
 
 from mtl_transformers.data.caching import values_key
+from mtl_transformers.data.encoded import EncodedSplit, encode_split
 from mtl_transformers.data.origins import Origin, numbered, without_numbers
-from mtl_transformers.data.preparing import EncodedSplit, Tables, check_columns, encode_split, fit_task, load_tables
+from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
 from mtl_transformers.errors import DataError
 from mtl_transformers.model.tokenizer import text_backend, words_backend
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.text.encoding import TextEncoder
+from mtl_transformers.text.inputs import Encoding
 
 CLASS = datasets.ClassLabel(names=["neg", "pos"])
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -61,10 +63,13 @@ def fit(tables: Tables, kind: str = "classification", *, name: str = "intent", *
 def encode(
     tables: Tables, split: str, tasks: Mapping[str, Task], *, max_length: int = 16, **given: Any
 ) -> EncodedSplit:
-    encoder = TextEncoder(backend(tables.form), max_length=max_length, uses_token_types=True)
-    return encode_split(
-        tables, split, tasks, **{"encoder": encoder, "encoder_key": "k", "max_length": max_length, **given}
-    )
+    encoder = given.get("encoder") or TextEncoder(backend(tables.form), max_length=max_length, uses_token_types=True)
+    inputs = {
+        name: type(task).input_of(task.options, text=tables.spec.text, form=tables.form, max_length=max_length)
+        for name, task in tasks.items()
+    }
+    encoding = Encoding(encoder, given.get("encoder_key", "k"))
+    return encode_split(tables, split, tasks, inputs, encoding=lambda _: encoding)
 
 
 class Poisoned(TextEncoder):
@@ -72,8 +77,6 @@ class Poisoned(TextEncoder):
 
     def encode(self, *_: Any, **__: Any) -> Any:
         raise AssertionError("encoded again")
-
-    encode_words = encode
 
 
 def poisoned(max_length: int = 16) -> TextEncoder:
@@ -338,7 +341,7 @@ def test_rows_without_any_label_are_left_out_and_counted() -> None:
     split = encode(tables, "train", mixed_tasks(tables))
     assert (len(split), split.num_unlabelled) == (3, 1)
     assert split.num_labelled == {"intent": 2, "topics": 3, "urgency": 2, "spans": 2}
-    assert split.texts_of(range(3)) == ["My card", "The app", "New York"]
+    assert split.texts_of(range(3), split.inputs[0].given) == ["My card", "The app", "New York"]
     assert {name: mask.tolist() for name, mask in split.labelled.items()} == {
         "intent": [True, False, True],
         "topics": [True, True, True],
@@ -358,12 +361,12 @@ def test_features_come_back_as_the_encoder_gave_them() -> None:
     tables = tables_of({"train": MIXED})
     split = encode(tables, "train", mixed_tasks(tables))
     encoder = TextEncoder(backend("text"), max_length=16, uses_token_types=True)
-    direct = encoder.encode_words(["New York", "My card"], form="text")
-    for stored, given in zip(split.features_of([2, 0]), direct, strict=True):
+    direct = encoder.encode(["New York", "My card"], form="text", alignment="words")
+    for stored, given in zip(split.inputs[0].features_of([2, 0]), direct, strict=True):
         for name in ("input_ids", "token_type_ids", "word_indices", "word_positions", "word_spans"):
             assert [list(part) for part in getattr(stored, name)] == [list(part) for part in getattr(given, name)]
         assert (stored.truncated, stored.length) == (given.truncated, given.length)
-    assert split.lengths.tolist() == [row.length for row in split.features_of(range(3))]
+    assert split.lengths.tolist() == [row.length for row in split.inputs[0].features_of(range(3))]
     assert split.lengths.dtype == np.int32
 
 
@@ -392,7 +395,12 @@ def test_a_split_without_any_label_is_empty_and_answers() -> None:
     )
     split = encode(tables, "test", {"intent": fit(tables)})
     assert (len(split), split.num_unlabelled, split.num_truncated) == (0, 2, 0)
-    assert (split.features_of([]), split.labels_of([]), split.texts_of([]), split.ids_of([])) == (
+    assert (
+        split.inputs[0].features_of([]),
+        split.labels_of([]),
+        split.texts_of([], split.inputs[0].given),
+        split.ids_of([]),
+    ) == (
         [],
         {"intent": []},
         [],
@@ -404,9 +412,9 @@ def test_words_are_encoded_only_where_a_task_reads_tokens() -> None:
     tables = tables_of({"train": MIXED})
     tasks = mixed_tasks(tables)
     without = encode(tables, "train", {"intent": tasks["intent"]})
-    assert not without.input.aligned
-    assert without.features_of([0])[0].word_spans == []
-    assert encode(tables, "train", tasks).input.aligned
+    assert not without.inputs[0].given.aligned
+    assert without.inputs[0].features_of([0])[0].word_spans == []
+    assert encode(tables, "train", tasks).inputs[0].given.aligned == "words"
 
 
 def test_tags_of_words_are_encoded_and_their_number_is_checked_with_the_row() -> None:
@@ -415,7 +423,7 @@ def test_tags_of_words_are_encoded_and_their_number_is_checked_with_the_row() ->
     task = fit(tables, "token_classification")
     split = encode(tables, "train", {"intent": task})
     assert split.labels_of([0, 1]) == {"intent": [[1, 2], [0]]}
-    assert split.texts_of([0]) == ["New York"]
+    assert split.texts_of([0], split.inputs[0].given) == ["New York"]
     broken = tables_of({"train": {**rows, "label": [["B-LOC", "I-LOC"], ["O", "O"]]}}, form="words")
     with pytest.raises(
         DataError,
@@ -436,8 +444,8 @@ def test_a_span_past_the_end_of_the_text_names_its_row() -> None:
 def test_pairs_are_encoded_together() -> None:
     tables = tables_of({"train": {"a": ["x"] * 2, "b": ["y"] * 2, "label": [0, 1]}}, text=("a", "b"), form="pair")
     split = encode(tables, "train", {"intent": fit(tables)})
-    assert set(split.features_of([0])[0].token_type_ids[0]) == {0, 1}
-    assert split.texts_of([0]) == ["x y"]
+    assert set(split.inputs[0].features_of([0])[0].token_type_ids[0]) == {0, 1}
+    assert split.texts_of([0], split.inputs[0].given) == ["y"]  # of a pair, characters count in the second text
 
 
 # ---- the cache
@@ -453,7 +461,7 @@ def test_what_was_encoded_is_not_encoded_again() -> None:
     with pytest.raises(AssertionError, match="encoded again"):  # the poison works: another key
         encode(tables, "train", {"intent": task}, encoder=poisoned(), encoder_key="another tokenizer")
     again = encode(tables, "train", {"intent": task}, encoder=poisoned())
-    assert again.features_of([0, 1]) == first.features_of([0, 1])
+    assert again.inputs[0].features_of([0, 1]) == first.inputs[0].features_of([0, 1])
     assert again.labels_of([0, 1]) == first.labels_of([0, 1])
 
 
@@ -464,7 +472,7 @@ def test_equal_texts_of_another_file_are_not_encoded_again(tmp_path: Path) -> No
     encode(one, "train", {"intent": fit(one)})
     other = load_tables(spec(tmp_path / "2", {"train": named[::-1], "validation": named}, text=("body",)), seed=0)
     split = encode(other, "validation", {"intent": fit(other)}, encoder=poisoned())
-    assert split.texts_of([0, 1]) == ROWS["text"]
+    assert split.texts_of([0, 1], split.inputs[0].given) == ROWS["text"]
     with pytest.raises(AssertionError, match="encoded again"):  # the order counts
         encode(other, "train", {"intent": fit(other)}, encoder=poisoned())
 
@@ -529,7 +537,7 @@ def test_rows_are_named_for_people_by_id_and_place_from_the_cache_too(tmp_path: 
         for _ in range(2):
             tables = load_tables(spec(tmp_path, {"train": rows, "validation": rows}, **settings), seed=0)
             split = encode(tables, "train", {"intent": fit(tables)})
-            assert split.texts_of([3]) == ["text 4"]  # the unlabelled row is left out
+            assert split.texts_of([3], split.inputs[0].given) == ["text 4"]  # the unlabelled row is left out
             assert split.places_of([3, 0])[0] == expected.format(f"{tmp_path}/train.jsonl, line 5")
 
 

@@ -170,7 +170,7 @@ def test_the_table_of_kinds_is_the_codes():
         kind = KINDS[task.kind]
         forms, metrics = rows.pop(task.kind)
         assert forms == ", ".join(kind.forms)
-        assert tuple(codes(metrics.partition("(")[0])) == kind.legal_metrics(task.options)
+        assert tuple(codes(metrics.partition("(")[0])) == kind.legal_metrics(task.kind_options)
     assert not rows
 
 
@@ -336,7 +336,7 @@ def test_the_walk_through_runs_as_it_stands_and_prints_what_is_shown(tmp_path: P
     }
     (tmp_path / "tickets.yaml").write_text(OWN_CONFIG, encoding="utf-8")
     steps = steps_of_the_walk_through()
-    assert len(steps) == 6
+    assert len(steps) == 7
     for block, shown in steps:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],

@@ -61,7 +61,7 @@ def test_hidden_states_equal_automodel(family: str, encoder_dir: EncoderDir) -> 
     types[:, 5:] = 1
     own_types = {"token_type_ids": types} if encoder.uses_token_types else {}
     expected = stock(input_ids=ids, attention_mask=mask, **own_types).last_hidden_state
-    assert torch.equal(encoder(ids, mask, types), expected)
+    assert torch.equal(encoder(ids, mask, types).last, expected)
     assert encoder.hidden_size == HIDDEN_SIZE
 
 
@@ -275,7 +275,7 @@ def test_attention_that_a_family_lacks_is_refused_by_name(family: str, encoder_d
 def test_max_length_can_be_used_and_one_more_cannot(family: str, encoder_dir: EncoderDir) -> None:
     encoder = load_encoder(str(encoder_dir(family))).eval()
     assert encoder.max_length == MAX_LENGTH
-    assert encoder(*ids_and_mask(MAX_LENGTH)).shape == (3, MAX_LENGTH, HIDDEN_SIZE)
+    assert encoder(*ids_and_mask(MAX_LENGTH)).last.shape == (3, MAX_LENGTH, HIDDEN_SIZE)
     if family not in ("deberta-v2", "modernbert"):  # relative and rotary positions have no table to overrun
         with pytest.raises((IndexError, RuntimeError)):
             encoder(*ids_and_mask(MAX_LENGTH + 1))
@@ -349,7 +349,7 @@ def test_gradient_checkpointing_gives_equal_gradients(family: str, encoder_dir: 
     ids, mask = ids_and_mask()
     for encoder in (plain, saving):
         torch.manual_seed(4)
-        encoder.train()(ids, mask).square().sum().backward()
+        encoder.train()(ids, mask).last.square().sum().backward()
     for (name, expected), parameter in zip(plain.named_parameters(), saving.parameters(), strict=True):
         assert (expected.grad is None) == (parameter.grad is None), name
         if expected.grad is not None:
@@ -360,7 +360,7 @@ def test_gradient_checkpointing_of_a_frozen_encoder_keeps_no_graph(tiny_bert: Pa
     encoder = load_encoder(str(tiny_bert)).train()
     enable_gradient_checkpointing(encoder)
     freeze(encoder, "all")
-    assert not encoder(*ids_and_mask()).requires_grad
+    assert not encoder(*ids_and_mask()).last.requires_grad
 
 
 @pytest.mark.parametrize("family", ["mpnet", "albert"])

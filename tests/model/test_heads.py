@@ -16,15 +16,10 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ModelError
+from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.encoder import head_pooler, load_encoder
-from mtl_transformers.model.heads import (
-    Head,
-    HeadSpec,
-    Vectors,
-    build_head,
-    head_spec,
-    head_spec_from_json,
-)
+from mtl_transformers.model.head_spec import HeadSpec, Vectors, head_spec, head_spec_from_json
+from mtl_transformers.model.heads import Head, build_head
 
 EncoderDir = Callable[[str], Path]
 
@@ -73,7 +68,7 @@ def native_pair(family: str, vectors: Vectors, path: Path, changes: dict[str, ob
         for parameter in native.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     native.save_pretrained(path)
-    head = Head(head_spec(config, vectors=vectors, out_features=NUM_LABELS))
+    head = Head(head_spec(config, head=vectors, vectors=vectors, out_features=NUM_LABELS))
     state = native.state_dict()
     places = names[family]
     copied = {key: state[places[key.split(".")[0]] + "." + key.split(".")[1]] for key in head.state_dict()}
@@ -101,7 +96,7 @@ def our_logits(path: Path, head: Head, vectors: Vectors, *, training: bool) -> T
     encoder = load_encoder(str(path)).train(training)
     head.train(training)
     torch.manual_seed(3)
-    return head(encoder(ids, mask), mask, whole_target(vectors, mask))
+    return head(encoder(ids, mask), whole_target(vectors, mask))
 
 
 def native_logits(native: PreTrainedModel, *, training: bool) -> Tensor:
@@ -140,7 +135,7 @@ def test_a_dropout_in_another_place_is_seen(tmp_path: Path) -> None:
 
 def test_an_unlisted_family_gets_berts_head() -> None:
     config = transformers.AutoConfig.for_model("convbert", hidden_size=32, classifier_dropout=0.3)
-    assert head_spec(config, vectors="sequence", out_features=2) == HeadSpec(
+    assert head_spec(config, head="sequence", vectors="sequence", out_features=2) == HeadSpec(
         vectors="sequence", in_features=32, out_features=2, activation="tanh", output_dropout=0.3
     )
 
@@ -156,7 +151,7 @@ def test_head_reads_only_the_vectors_its_target_names(sequences: list[int], vect
     mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]])
     hidden = torch.randn(4, 3, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
     positions = torch.zeros(len(sequences), dtype=torch.int64) if vectors == "token" else None
-    logits = head(hidden, mask, Target(sequences=torch.tensor(sequences), positions=positions))
+    logits = head(Encoded(hidden, mask), Target(sequences=torch.tensor(sequences), positions=positions))
     logits.sum().backward()
     assert logits.shape == (len(sequences), 2)
     assert hidden.grad is not None
@@ -198,7 +193,7 @@ def test_sequence_head_starts_from_a_copy_of_the_pretrained_pooler(family: str, 
     encoder = load_encoder(str(encoder_dir(family)))
     pooler = head_pooler(encoder)
     assert pooler is not None
-    spec = head_spec(encoder.config, vectors="sequence", out_features=2)
+    spec = head_spec(encoder.config, head="sequence", vectors="sequence", out_features=2)
     head = build_head(spec, seed=1, task="intent", initializer_range=0.02, pooler=pooler)
     assert head.dense is not None
     assert torch.equal(head.dense.weight, pooler["weight"])

@@ -11,7 +11,8 @@ from torch import Tensor
 from mtl_transformers.batch import MicroBatch, Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoder import head_pooler, load_encoder
-from mtl_transformers.model.heads import Head, HeadSpec, Vectors, build_head, head_spec
+from mtl_transformers.model.head_spec import HeadSpec, Vectors, head_spec
+from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.network import Network
 
 EncoderDir = Callable[[str], Path]
@@ -28,7 +29,7 @@ def network(path: Path, tasks: dict[str, tuple[Vectors, int]] = TASKS, *, seed: 
     encoder = load_encoder(str(path))
     heads = {
         task: build_head(
-            head_spec(encoder.config, vectors=vectors, out_features=size),
+            head_spec(encoder.config, head=vectors, vectors=vectors, out_features=size),
             seed=seed,
             task=task,
             initializer_range=0.1,

@@ -32,7 +32,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> tuple[Path
 def test_a_saved_model_gives_equal_logits_for_every_head(run, tmp_path, tiny_bert):
     saved = MultiTaskModel.from_pretrained(run[0] / "last")
     live = MultiTaskModel(run[1], saved.tokenizer, saved.tasks)
-    features = prepare(ticket_config(tmp_path, tiny_bert)).of_split("validation")["tickets"].features_of(range(13))
+    features = (
+        prepare(ticket_config(tmp_path, tiny_bert)).of_split("validation")["tickets"].inputs[0].features_of(range(13))
+    )
     expected, found = live.logits(features, list(TICKET_TASKS)), saved.logits(features, list(TICKET_TASKS))
     for task in TICKET_TASKS:
         assert all(np.array_equal(a, b) for a, b in zip(found[task], expected[task], strict=True))
@@ -42,7 +44,7 @@ def test_auto_model_opens_the_directory_with_equal_hidden_states(run):
     plain = AutoModel.from_pretrained(run[0] / "last").eval()
     ids = torch.tensor([[2, 30, 40, 50, 3]])
     with torch.no_grad():
-        ours = run[1].encoder(ids, torch.ones_like(ids), torch.zeros_like(ids))
+        ours = run[1].encoder(ids, torch.ones_like(ids), torch.zeros_like(ids)).last
         theirs = plain(ids, attention_mask=torch.ones_like(ids)).last_hidden_state
     assert torch.equal(ours, theirs)
 

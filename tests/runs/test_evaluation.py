@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from little import mixed_config, ticket_config, tickets
+from little import TICKET_TASKS, mixed_config, ticket_config, tickets
 from scipy.stats import pearsonr
 from seqeval.metrics import f1_score as span_f1
 from sklearn.metrics import accuracy_score, f1_score
 
-from mtl_transformers import MultiTaskModel, Result, train
+from mtl_transformers import ConfigError, MultiTaskModel, Result, train
 from mtl_transformers.config import Config
 from mtl_transformers.inference.precision import default_device, has_fast_bf16
 from mtl_transformers.training.evaluation import evaluate, predict_split, score_split
@@ -100,6 +100,25 @@ def test_bf16_scores_are_those_of_the_served_model_too(tmp_path, tiny_bert):
     assert evaluate_directory(model, config, split="validation").scores == result.scores
 
 
+def test_spans_trained_as_other_tags_and_decoded_legally_are_scored_as_they_are_served(tmp_path, tiny_bert):
+    tasks = {"entities": {**TICKET_TASKS["entities"], "train_as": "bilou", "decoding": "valid"}}
+    learning = {"training.epochs": 16, "training.head_learning_rate": 5.0e-3}
+    config = ticket_config(tmp_path, tiny_bert, learning, validation=VALIDATION, tasks=tasks)
+    result = train(config)
+    model = MultiTaskModel.from_pretrained(result.best)
+    assert model.tasks["entities"].task.labels == ("O", "B-PLACE", "I-PLACE", "L-PLACE", "U-PLACE")
+    assert model.network.head("entities").out.out_features == 5
+    rows = [row for row in VALIDATION if row["entities"] is not None]
+    answers = model.predict([{"body": row["body"]} for row in rows], tasks=["entities"])
+    gold = [_tags(row["body"], row["entities"]) for row in rows]
+    predicted = [_tags(row["body"], answer["entities"]) for row, answer in zip(rows, answers, strict=True)]
+    assert result.scores["entities"].metrics["span_f1"] == span_f1(gold, predicted) > 0.5
+    assert evaluate_directory(model, config, split="validation").scores == result.scores
+    otherwise = ticket_config(tmp_path, tiny_bert, {"tasks.entities.train_as": "iobes"}, tasks=tasks)
+    with pytest.raises(ConfigError, match=r"entities\.train_as: 'iobes', but the model was trained with 'bilou'"):
+        evaluate_directory(model, otherwise, split="validation")
+
+
 def test_the_mean_is_that_of_the_first_metrics(run):
     _, result = run
     firsts = [next(iter(of.metrics.values())) for of in result.scores.values()]
@@ -139,7 +158,7 @@ def test_the_rows_of_a_split_are_answered_in_their_order(run):
     answers = predict_split(model, split)
     assert len(answers) == len(split)
     for n in (0, 17, len(split) - 1):
-        (text,) = split.texts_of([n])
+        (text,) = split.texts_of([n], split.inputs[0].given)
         (alone,) = model.predict([{"body": text}], tasks=["mood"])
         assert answers[n]["mood"]["values"] == pytest.approx(alone["mood"]["values"], abs=1e-5)
 

@@ -18,10 +18,9 @@ from mtl_transformers.batch import cut
 from mtl_transformers.config import Config
 from mtl_transformers.inference.multitask import ServedTask
 from mtl_transformers.model.network import Network
-from mtl_transformers.model.tokenizer import pad_id
 from mtl_transformers.plan.batching import StepRows
 from mtl_transformers.training.experiment import prepare
-from mtl_transformers.training.steps import TrainingData, item_losses, micro_batch_of
+from mtl_transformers.training.steps import item_losses, micro_batch_of, training_data
 
 DATASET_OF = dict.fromkeys(TICKET_TASKS, "tickets") | {"relation": "pairs", "names": "news"}
 TEXTS = ["a refund for the card", "where is my parcel to Berlin !", "the password"]
@@ -65,12 +64,11 @@ def head_gradients(directory: Path, encoder: Path, rows: list[dict[str, Any]], t
     """Return the gradients of a task's mean item loss on some rows, by parameter of its head."""
     train_rows = [*rows, *tickets(20, seed=9)]  # the others give labels and scales to fit
     experiment = prepare(ticket_config(directory, encoder, train=train_rows))
-    split = experiment.of_split("train")["tickets"]
-    tasks = {name: served.task for name, served in experiment.tasks.items()}
-    data = TrainingData({"tickets": split}, {"tickets": tasks}, pad_id(experiment.tokenizer))
+    data = training_data(experiment)
     numbers = np.arange(len(rows))
-    batch = micro_batch_of(StepRows(np.zeros(len(rows), np.int16), numbers, split.lengths[numbers]), data)
-    loss = item_losses(experiment.network(batch), batch, tasks)[task] / batch.targets[task].num_items
+    chosen = StepRows(np.zeros(len(rows), np.int16), numbers, data.splits["tickets"].lengths[numbers])
+    batch = micro_batch_of(chosen, data, units=[numbers[n : n + 1] for n in numbers], step=0)
+    loss = item_losses(experiment.network(batch), batch, data.all_tasks)[task] / batch.targets[task].num_items
     loss.backward()
     return {name: p.grad for name, p in experiment.network.head(task).named_parameters() if p.grad is not None}
 
@@ -138,7 +136,7 @@ def test_perturbing_one_head_changes_its_task_only(task, model):
 
 def prepared_features(model: MultiTaskModel) -> list[Any]:
     given = model.tasks["entities"].input
-    return model.encoders.get("text", max_length=given.max_length).encode_words(TEXTS, form="text")
+    return model.encoders.get("text", max_length=given.max_length).encode(TEXTS, form="text", alignment="words")
 
 
 def count_passes(network: Network, passes: list[bool]) -> None:

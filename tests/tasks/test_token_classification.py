@@ -1,6 +1,6 @@
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,12 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seqeval.metrics import classification_report, f1_score
+from seqeval.scheme import IOB2, IOBES
 from tiny import tiny_tokenizer
 
-from mtl_transformers.errors import DataError
+from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.model.tokenizer import text_backend, words_backend
 from mtl_transformers.tasks.kinds import task_from_json
 from mtl_transformers.tasks.labels import UnknownLabelError
+from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.tasks.token_classification import NO_LABEL, TokenClassification, TokenClassificationOptions
 from mtl_transformers.text.encoding import Features, TextEncoder
 
@@ -31,11 +34,11 @@ def encoder(form: str, max_length: int = 32) -> TextEncoder:
 
 
 def row_of_words(words: list[str], max_length: int = 32) -> Features:
-    return encoder("words", max_length).encode_words([words], form="words")[0]
+    return encoder("words", max_length).encode([words], form="words", alignment="words")[0]
 
 
 def row_of_text(text: str, max_length: int = 32) -> Features:
-    return encoder("text", max_length).encode_words([text], form="text")[0]
+    return encoder("text", max_length).encode([text], form="text", alignment="words")[0]
 
 
 def fit(
@@ -79,6 +82,11 @@ def span(label: str, start: int, end: int) -> dict[str, Any]:
 
 
 SPANS = [span("PER", 0, 9), span("LOC", 18, 21)]
+LEARNED = {
+    "bio": BIO,
+    "iobes": ["B-PER", "E-PER", "O", "S-LOC"],
+    "bilou": ["B-PER", "L-PER", "O", "U-LOC"],
+}
 
 
 @pytest.mark.parametrize(
@@ -87,19 +95,52 @@ SPANS = [span("PER", 0, 9), span("LOC", 18, 21)]
         ("bio", BIO),
         ("iob1", ["I-PER", "I-PER", "O", "I-LOC"]),
         ("iobes", ["B-PER", "E-PER", "O", "S-LOC"]),
+        ("bilou", ["B-PER", "L-PER", "O", "U-LOC"]),
     ],
 )
-def test_every_scheme_is_trained_as_bio(scheme: str, tags: list[str]) -> None:
+def test_every_scheme_is_trained_as_any_other(scheme: str, tags: list[str]) -> None:
     task = fit([tags, None], scheme=scheme)
     assert task.labels == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
     assert task.label_counts == {"LOC": 1, "PER": 1}
     assert encoded(task, tags, row_of_words(WORDS)) == BIO
+    for train_as, learned in LEARNED.items():
+        assert encoded(fit([tags], scheme=scheme, train_as=train_as), tags, row_of_words(WORDS)) == learned
 
 
-def test_character_spans_are_trained_as_bio() -> None:
-    task = fit([SPANS, [], None], scheme="spans")
-    assert encoded(task, SPANS, row_of_text(TEXT)) == BIO
-    assert encoded(task, [], row_of_text(TEXT)) == ["O"] * 4
+def test_character_spans_are_trained_as_tags() -> None:
+    for train_as, learned in LEARNED.items():
+        task = fit([SPANS, [], None], scheme="spans", train_as=train_as)
+        assert encoded(task, SPANS, row_of_text(TEXT)) == learned
+        assert encoded(task, [], row_of_text(TEXT)) == ["O"] * 4
+
+
+def test_a_head_has_two_or_four_outputs_for_a_label_and_one_for_none() -> None:
+    assert fit([BIO]).num_outputs == 5
+    assert fit([BIO], train_as="iobes").labels == (
+        *("O", "B-LOC", "I-LOC", "E-LOC", "S-LOC"),
+        *("B-PER", "I-PER", "E-PER", "S-PER"),
+    )
+    assert fit([BIO], train_as="bilou").num_outputs == 9
+
+
+def test_what_the_head_was_trained_as_cannot_change() -> None:
+    trained = fit([BIO], train_as="iobes")
+    with pytest.raises(ConfigError, match=r"tasks\.entities\.train_as: 'bio', but the model was trained with 'iobes'"):
+        trained.check_meaning(fit([BIO]).options)
+    continued = trained.continued(fit([SPANS], scheme="spans", train_as="iobes", decoding="valid", overlaps="first"))
+    assert (continued.options.decoding, continued.labels) == ("valid", trained.labels)
+
+
+def test_options_that_the_scheme_has_no_use_for_are_told() -> None:
+    def told(**options: Any) -> list[str]:
+        return list(TokenClassification.option_problems(TokenClassificationOptions(label="y", **options)))
+
+    assert told(scheme="plain", train_as="iobes", decoding="valid", overlaps="first") == [
+        *("train_as", "decoding", "overlaps")
+    ]
+    assert told(scheme="bilou", train_as="iobes", decoding="valid", overlaps="longest") == ["overlaps"]
+    assert told(scheme="spans", train_as="bilou", decoding="valid", overlaps="longest") == []
+    assert told(scheme="plain") == []
 
 
 def test_null_is_no_label_and_no_span_is() -> None:
@@ -182,8 +223,9 @@ def test_spans_off_the_edges_of_words_are_widened_and_counted() -> None:
     row = row_of_text(TEXT)
     crooked = [span("PER", 1, 9), span("LOC", 18, 20)]
     assert encoded(task, crooked, row) == BIO
-    assert task.num_widened((crooked,), row) == 2
-    assert task.num_widened((SPANS,), row) == task.num_widened((None,), row) == 0
+    assert task.span_counts((crooked,), row) == SpanCounts(widened=2)
+    assert task.span_counts((SPANS,), row) == task.span_counts((None,), row) == SpanCounts()
+    assert fit([BIO]).span_counts((BIO,), row_of_words(WORDS)) == SpanCounts()
 
 
 def test_a_span_past_the_end_of_the_text_is_refused() -> None:
@@ -196,6 +238,37 @@ def test_a_span_past_the_end_of_the_text_is_refused() -> None:
 def test_spans_that_overlap_are_refused() -> None:
     with pytest.raises(DataError, match="overlap"):
         encoded(fit([SPANS], scheme="spans"), [span("PER", 0, 9), span("LOC", 4, 9)], row_of_text(TEXT))
+
+
+OVERLAPPING = [span("LOC", 18, 21), span("NAME", 0, 3), span("PER", 0, 9), span("PER", 0, 9), span("LOC", 4, 17)]
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "tags", "counts", "dropped"),  # the second of two equal spans is not counted
+    [
+        ("longest", ["B-NAME", "B-LOC", "I-LOC", "B-LOC"], {"LOC": 2, "NAME": 1}, 1),
+        ("first", BIO, {"LOC": 1, "PER": 1}, 2),
+    ],
+)
+def test_spans_that_overlap_can_be_repaired_and_the_dropped_ones_are_counted(
+    overlaps: str, tags: list[str], counts: dict[str, int], dropped: int
+) -> None:
+    task = fit([OVERLAPPING], scheme="spans", overlaps=overlaps)
+    row = row_of_text(TEXT)
+    assert encoded(task, OVERLAPPING, row) == tags
+    assert task.label_counts == counts
+    assert task.span_counts((OVERLAPPING,), row) == SpanCounts(dropped=dropped)
+    crooked = [span("LOC", 17, 20), span("LOC", 18, 19)]
+    assert task.span_counts((crooked,), row) == SpanCounts(widened=1, dropped=1)
+
+
+def test_equal_spans_are_refused_only_where_overlaps_are() -> None:
+    row, twice = row_of_text(TEXT), [*SPANS, SPANS[0]]
+    with pytest.raises(DataError, match="overlap"):
+        encoded(fit([SPANS], scheme="spans"), twice, row)
+    for overlaps in ("longest", "first"):
+        task = fit([twice], scheme="spans", overlaps=overlaps)
+        assert (encoded(task, twice, row), task.counts) == (BIO, (1, 1))
 
 
 def test_the_head_reads_the_first_piece_of_each_word() -> None:
@@ -268,10 +341,11 @@ def test_predictions_are_spans_with_characters_and_of_words_with_words_too(form:
 tag_rows = st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), min_size=1, max_size=8)
 
 
+@pytest.mark.parametrize("train_as", LEARNED)
 @settings(max_examples=50, deadline=None)
-@given(tag_rows)
-def test_gold_scored_as_a_prediction_is_perfect(tags: list[str]) -> None:
-    task = fit([["B-A", "B-B"]], metrics=["span_f1", "tag_accuracy"])
+@given(tags=tag_rows)
+def test_gold_scored_as_a_prediction_is_perfect(train_as: str, tags: list[str]) -> None:
+    task = fit([["B-A", "B-B"]], metrics=["span_f1", "tag_accuracy"], train_as=train_as)
     words = ["so", "Ann", "unbelievable", "went", "to", "Rio", "7", "!"][: len(tags)]
     row = row_of_words(words)
     label = task.encode((tags,), row, text=" ".join(words))
@@ -281,6 +355,97 @@ def test_gold_scored_as_a_prediction_is_perfect(tags: list[str]) -> None:
     ):
         scores = task.score([label], [prediction], [row])
         assert scores == {"span_f1": 1.0 if set(tags) > {"O"} or tags[0] != "O" else 0.0, "tag_accuracy": 1.0}
+
+
+SCHEMES = {"bio": IOB2, "iobes": IOBES, "bilou": IOBES}  # seqeval's default reading knows no L- and U-
+
+
+def random_corpus(task: TokenClassification, *, seed: int, max_length: int = 32) -> dict[str, Any]:
+    """Forty rows with random gold tags and random logits, which are half as likely to be right."""
+    generator = np.random.default_rng(seed)
+    corpus: dict[str, Any] = {"rows": [], "gold": [], "labels": [], "logits": []}
+    for size in generator.integers(1, 9, size=40):
+        gold = [str(tag) for tag in generator.choice(["O", "O", "B-A", "I-A", "B-B", "I-B", "B-C"], size=size)]
+        row = row_of_words(LETTERS[:1] * int(size), max_length)
+        label = task.encode((gold,), row, text="")
+        assert isinstance(label, list)
+        noise = generator.normal(size=(len(row.word_indices[0]), task.num_outputs))
+        noise[np.arange(len(noise)), label[: len(noise)]] += 1.5
+        corpus["rows"].append(row)
+        corpus["gold"].append([task.labels[place].replace("L-", "E-").replace("U-", "S-") for place in label])
+        corpus["labels"].append(label)
+        corpus["logits"].append(noise.astype(np.float32))
+    return corpus
+
+
+@pytest.mark.parametrize("max_length", [32, 6])
+@pytest.mark.parametrize("decoding", ["independent", "valid"])
+@pytest.mark.parametrize("train_as", LEARNED)
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_of_random_answers_are_seqevals(seed: int, train_as: str, decoding: str, max_length: int) -> None:
+    task = fit([["B-A", "B-B", "B-C"]], train_as=train_as, decoding=decoding)
+    corpus = random_corpus(task, seed=seed, max_length=max_length)
+    rows, logits, labels, gold = (corpus[key] for key in ("rows", "logits", "labels", "gold"))
+    texts = [" ".join("a" * len(row.word_spans)) for row in rows]
+    answers = task.decode(logits, rows, texts=texts, form="words")
+    if decoding == "independent":
+        tags = [[task.labels[choice] for choice in of_row.argmax(axis=1)] for of_row in logits]
+        tags = [[tag.replace("L-", "E-").replace("U-", "S-") for tag in of_row] for of_row in tags]
+    else:  # legal tags are the only ones of their spans
+        tags = [_tags_of(answer, len(row.word_indices[0]), train_as) for answer, row in zip(answers, rows, strict=True)]
+    tags = [of_row + ["O"] * (len(right) - len(of_row)) for of_row, right in zip(tags, gold, strict=True)]
+    readings: list[dict[str, Any]] = [{}]
+    if decoding == "valid":
+        readings.append({"mode": "strict", "scheme": SCHEMES[train_as]})
+    for reading in readings:
+        assert task.score(labels, answers, rows) == {"span_f1": pytest.approx(f1_score(gold, tags, **reading))}
+        report = classification_report(gold, tags, output_dict=True, **reading)
+        for score in task.score_per_label(labels, answers, rows):
+            official = report[score.label]
+            assert (score.precision, score.recall) == pytest.approx((official["precision"], official["recall"]))
+            assert (score.f1, score.support) == pytest.approx((official["f1-score"], official["support"]))
+    assert 0.1 < task.score(labels, answers, rows)["span_f1"] < 0.9
+
+
+def _tags_of(spans: Sequence[Mapping[str, Any]], num_words: int, train_as: str) -> list[str]:
+    """The tags of spans, written by hand, with E- and S- for BILOU too."""
+    tags = ["O"] * num_words
+    for found in spans:
+        words = range(found["word_start"], found["word_end"])
+        for word in words:
+            first, last = word == words[0], word == words[-1]
+            prefix = {(True, True): "S", (True, False): "B", (False, True): "E", (False, False): "I"}[first, last]
+            bio = "B" if first else "I"
+            tags[word] = f"{bio if train_as == 'bio' else prefix}-{found['label']}"
+    return tags
+
+
+def test_strict_seqeval_differs_where_tags_are_not_legal() -> None:
+    """Else the agreement above would not show that valid decoding is legal."""
+    task = fit([["B-A", "B-B", "B-C"]])
+    corpus = random_corpus(task, seed=0)
+    tags = [[task.labels[choice] for choice in of_row.argmax(axis=1)] for of_row in corpus["logits"]]
+    assert f1_score(corpus["gold"], tags) != f1_score(corpus["gold"], tags, mode="strict", scheme=IOB2)
+
+
+def test_tag_accuracy_compares_bio_whatever_the_head_learned() -> None:
+    row = row_of_words(WORDS)
+    for train_as, learned in LEARNED.items():
+        task = fit([BIO], metrics=["tag_accuracy"], train_as=train_as)
+        label = task.encode((BIO,), row, text=TEXT)
+        one_short = answer(task, [learned[3].replace("LOC", "PER"), "O", "O", learned[3]], row, form="words")
+        assert task.score([label], [one_short], [row]) == {"tag_accuracy": 0.75}
+
+
+def test_valid_decoding_gives_a_whole_span_where_words_alone_give_its_end() -> None:
+    row = row_of_words(WORDS)
+    logits = np.log([[5, 0.5, 0.5, 3, 1], [1, 0.5, 0.5, 1, 7], [9, 1, 1, 1, 1], [9, 1, 1, 1, 1]])
+    found = {}
+    for decoding in ("independent", "valid"):
+        task = fit([BIO], decoding=decoding)
+        (spans,) = task.decode([logits.astype(np.float32)], [row], texts=[TEXT], form="words")
+        found[decoding] = [one["text"] for one in spans]  # type: ignore[index]
+    assert found == {"independent": ["Smith"], "valid": ["Ann Smith"]}
 
 
 def test_spans_that_truncation_lost_are_missed() -> None:
@@ -365,7 +530,8 @@ def test_raw_text_to_a_task_trained_on_words_answers_spans_of_characters() -> No
     [
         fit([BIO]),
         fit([BIO], class_names=["O", "B-PER", "B-LOC"], metrics=["tag_accuracy"]),
-        fit([SPANS], scheme="spans", unknown_label="ignore"),
+        fit([SPANS], scheme="spans", unknown_label="ignore", overlaps="longest"),
+        fit([BIO], train_as="bilou", decoding="valid"),
         fit([["A", "B"]], scheme="plain"),
     ],
 )

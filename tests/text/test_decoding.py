@@ -21,7 +21,7 @@ from mtl_transformers.text.decoding import (
     softmax,
 )
 from mtl_transformers.text.encoding import Features, TextEncoder
-from mtl_transformers.text.tags import bio_to_spans
+from mtl_transformers.text.tags import all_tags, spans_to_tags, tags_to_spans
 
 LABELS = ["O", "B-X", "I-X"]
 
@@ -120,9 +120,95 @@ def test_a_word_without_a_position_counts_as_outside():
     assert [span["text"] for span in spans] == ["aa", "cc"]
 
 
+@pytest.mark.parametrize(("scheme", "end", "single"), [("iobes", "E", "S"), ("bilou", "L", "U")])
+def test_spans_are_read_from_the_scheme_of_the_tags(scheme, end, single):
+    tags = ["O", "B-X", "I-X", f"{end}-X", f"{single}-X"]
+    logits = 9 * np.eye(5)[[1, 3, 4, 4, 0]]
+    features = row([(0, 2), (3, 5), (6, 8), (9, 11), (12, 14)])
+    for decoding in ("independent", "valid"):
+        (spans,) = decode_spans([logits], tags, [features], ["aa bb cc dd ee"], scheme=scheme, decoding=decoding)
+        assert [span["text"] for span in spans] == ["aa bb", "cc", "dd"]
+
+
+def test_valid_decoding_reads_a_legal_sequence_where_the_independent_one_is_not():
+    probabilities = np.array(
+        [[0.5, 0.4, 0.1], [0.2, 0.1, 0.7]]
+    )  # O, then I-X: 0.35; legal are B-X, I-X: 0.28; O, O: 0.1
+    features, text = row([(0, 3), (4, 8)]), "New York"
+    ((alone,),) = decode_spans([np.log(probabilities)], LABELS, [features], [text])
+    assert (alone["text"], alone["score"]) == ("York", pytest.approx(0.7))
+    ((whole,),) = decode_spans([np.log(probabilities)], LABELS, [features], [text], decoding="valid")
+    assert (whole["text"], whole["score"]) == ("New York", pytest.approx(0.55))
+    ((words,),) = decode_word_spans([np.log(probabilities)], LABELS, [features], [text], decoding="valid")
+    assert words == {**whole, "word_start": 0, "word_end": 2}
+
+
+def test_a_word_without_a_position_is_outside_to_its_neighbours():
+    logits = np.array([[0.0, 9.0, 0.0], [0.0, 1.0, 9.0]])  # B-X, then I-X
+    text = "aa bb cc"
+    adjacent = row([(0, 2), (3, 5), (6, 8)], indices=[0, 1])
+    apart = row([(0, 2), (3, 5), (6, 8)], indices=[0, 2])
+    ((span,),) = decode_spans([logits], LABELS, [adjacent], [text], decoding="valid")
+    assert (span["text"], span["score"]) == ("aa bb", pytest.approx(1.0, abs=1e-3))
+    (spans,) = decode_spans([logits], LABELS, [apart], [text], decoding="valid")
+    assert [span["text"] for span in spans] == ["aa", "cc"]
+    assert spans[1]["score"] == pytest.approx(math.e / (1 + math.e + math.e**9))  # B-X, since I-X would not be legal
+    ((alone,),) = decode_spans([logits[1:]], LABELS, [row([(0, 2), (3, 5)], indices=[1])], [text], decoding="valid")
+    assert alone["score"] == spans[1]["score"]
+
+
+def test_a_span_that_truncation_would_leave_open_is_closed():
+    tags = all_tags("X", "iobes")
+    logits = np.array([[0.0, 9.0, 0.0, 0.0, 2.0], [0.0, 0.0, 9.0, 8.0, 0.0]])  # B-X, I-X | E-X
+    truncated = row([(0, 2), (3, 5), (6, 8)], indices=[0, 1])
+    ((span,),) = decode_spans([logits], tags, [truncated], ["aa bb cc"], scheme="iobes", decoding="valid")
+    assert span["text"] == "aa bb"
+    assert span["score"] == pytest.approx((softmax(logits)[0, 1] + softmax(logits)[1, 3]) / 2)
+
+
+some_rows = st.lists(st.lists(st.booleans(), max_size=6), max_size=4)
+
+
+@pytest.mark.parametrize("scheme", ["bio", "iobes", "bilou"])
+@given(kept=some_rows, seed=st.integers(0, 999), sharp=st.booleans())
+def test_valid_decoding_changes_nothing_where_the_most_probable_tags_are_legal(scheme, kept, seed, sharp):
+    generator = np.random.default_rng(seed)
+    tags = all_tags("XY", scheme)
+    rows, logits = [], []
+    for of_row in kept:
+        features = row([(3 * n, 3 * n + 2) for n in range(len(of_row))], indices=np.flatnonzero(of_row).tolist())
+        scores = generator.normal(size=(sum(of_row), len(tags)))
+        if sharp:
+            scores[:, 0] += 1.0  # more rows are legal
+        rows.append(features)
+        logits.append(scores)
+    texts = ["aa " * len(of_row) for of_row in kept]
+    independent = decode_spans(logits, tags, rows, texts, scheme=scheme)
+    valid = decode_spans(logits, tags, rows, texts, scheme=scheme, decoding="valid")
+    for features, scores, one, other in zip(rows, logits, independent, valid, strict=True):
+        chosen = ["O"] * len(features.word_spans)
+        for word, choice in zip(features.word_indices[0], scores.argmax(axis=1), strict=True):
+            chosen[word] = tags[choice]
+        if spans_to_tags(tags_to_spans(chosen, scheme), len(chosen), scheme) == chosen:
+            assert one == other
+
+
+def test_rows_are_decoded_in_parts_as_together():
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(0, 7, size=600)
+    rows = [row([(3 * n, 3 * n + 2) for n in range(size)]) for size in sizes]
+    logits = [generator.normal(size=(size, 3)) for size in sizes]
+    texts = ["aa " * size for size in sizes]
+    together = decode_spans(logits, LABELS, rows, texts, decoding="valid")
+    alone = [decode_spans([logits[n]], LABELS, [rows[n]], [texts[n]], decoding="valid")[0] for n in range(600)]
+    assert together == alone
+    assert together != decode_spans(logits, LABELS, rows, texts)
+
+
 def test_a_row_without_words_has_no_spans():
     features = row([])
-    assert decode_spans([np.zeros((0, 3))], LABELS, [features], [""]) == [[]]
+    for decoding in ("independent", "valid"):
+        assert decode_spans([np.zeros((0, 3))], LABELS, [features], [""], decoding=decoding) == [[]]
     assert decode_tags([np.zeros((0, 3))], LABELS, [features]) == [{"tags": []}]
 
 
@@ -130,7 +216,7 @@ def test_no_rows_have_no_predictions():
     assert decode_classification(np.zeros((0, 2)), ["a", "b"]) == []
     assert decode_multi_label(np.zeros((0, 2)), ["a", "b"], thresholds=[0.5, 0.5]) == []
     assert decode_regression(np.zeros((0, 1)), ["v"], mean=[0.0], scale=[1.0]) == []
-    assert decode_spans([], LABELS, [], []) == []
+    assert decode_spans([], LABELS, [], []) == decode_spans([], LABELS, [], [], decoding="valid") == []
 
 
 def test_logits_and_rows_of_unequal_number_are_an_error():
@@ -207,18 +293,18 @@ ENCODERS = [
     seed=st.integers(0, 99),
 )
 def test_every_span_of_any_text_is_the_text_between_its_characters(encoder, text, seed):
-    (features,) = encoder.encode_words([text], form="text")
+    (features,) = encoder.encode([text], form="text", alignment="words")
     logits = np.random.default_rng(seed).normal(size=(len(features.word_indices[0]), 3))
     (spans,) = decode_spans([logits], LABELS, [features], [text])
     for span in spans:
         assert text[span["start"] : span["end"]] == span["text"] == span["text"].strip() != ""
         assert 1 / 3 <= span["score"] <= 1
-    assert len(spans) == len(bio_to_spans([LABELS[choice] for choice in logits.argmax(axis=1)]))
+    assert len(spans) == len(tags_to_spans([LABELS[choice] for choice in logits.argmax(axis=1)], "bio"))
 
 
 @given(words=st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=10), seed=st.integers(0, 99))
 def test_every_span_of_given_words_is_their_words_joined(words, seed):
-    (features,) = ENCODERS[2].encode_words([words], form="words")
+    (features,) = ENCODERS[2].encode([words], form="words", alignment="words")
     logits = np.random.default_rng(seed).normal(size=(len(features.word_indices[0]), 3))
     (spans,) = decode_word_spans([logits], LABELS, [features], [" ".join(words)])
     for span in spans:

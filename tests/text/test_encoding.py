@@ -122,7 +122,9 @@ def test_ids_are_the_tokenizers_own(name):
     rows = ["my card was charged twice", "", "👍🏽 café"]
     expected = [encoding.ids for encoding in TOKENIZERS[name].encode_batch(rows)]
     assert [row.input_ids for row in encoder(name).encode(rows, form="text")] == [(ids,) for ids in expected]
-    assert [row.input_ids for row in encoder(name).encode_words(rows, form="text")] == [(ids,) for ids in expected]
+    assert [row.input_ids for row in encoder(name).encode(rows, form="text", alignment="words")] == [
+        (ids,) for ids in expected
+    ]
 
 
 @every_tokenizer
@@ -170,13 +172,13 @@ def test_token_types_are_there_only_where_the_encoder_has_them():
 def test_no_rows_give_no_features(name):
     assert encoder(name).encode([], form="text") == []
     assert encoder(name).encode([], form="pair") == []
-    assert encoder(name).encode_words([], form="words") == []
+    assert encoder(name).encode([], form="words", alignment="words") == []
 
 
 @every_tokenizer
 def test_an_empty_row_is_its_special_tokens(name):
     for row, form in [("", "text"), ([], "words")]:
-        (features,) = encoder(name).encode_words([row], form=form)
+        (features,) = encoder(name).encode([row], form=form, alignment="words")
         assert features.length == 2
         assert (features.word_indices, features.word_positions, list(features.word_spans)) == (
             ([],),
@@ -236,7 +238,7 @@ def test_a_row_with_a_null_or_half_a_character_is_refused_by_its_number(form, go
         encoder("wordpiece").encode([good, bad, good], form=form)
     if form != "pair":
         with pytest.raises(DataError, match=r"row 1 of 3, .*: expected a"):
-            encoder("wordpiece").encode_words([good, bad, good], form=form)
+            encoder("wordpiece").encode([good, bad, good], form=form, alignment="words")
 
 
 def test_features_can_be_pickled_and_measured():
@@ -251,13 +253,13 @@ def test_features_can_be_pickled_and_measured():
 @every_tokenizer
 def test_given_words_count_their_characters_in_the_words_joined_by_one_space(name):
     words = ["my", "👍🏽", "New York", "", "cafe\u0301", "twice"]
-    (features,) = encoder(name).encode_words([words], form="words")
+    (features,) = encoder(name).encode([words], form="words", alignment="words")
     assert words_of(" ".join(words), features) == words
 
 
 def test_a_given_word_without_a_token_has_a_span_but_no_position():
     words = ["my", "", "\u200b", "card", "\u200b"]
-    (features,) = encoder("wordpiece").encode_words([words], form="words")
+    (features,) = encoder("wordpiece").encode([words], form="words", alignment="words")
     assert features.word_indices == ([0, 3],)
     assert features.word_positions == ([1, 2],)
     assert list(features.word_spans) == [(0, 2), (3, 3), (4, 5), (6, 10), (11, 12)]
@@ -265,18 +267,20 @@ def test_a_given_word_without_a_token_has_a_span_but_no_position():
 
 
 def test_a_word_of_several_pieces_stands_at_its_first():
-    (features,) = encoder("wordpiece").encode_words([["lowers", "was", "unbelievable", "low"]], form="words")
+    (features,) = encoder("wordpiece").encode(
+        [["lowers", "was", "unbelievable", "low"]], form="words", alignment="words"
+    )
     assert first_pieces("wordpiece", features) == ["low", "wa", "un", "low"]
     assert features.word_indices == ([0, 1, 2, 3],)
 
 
 def test_truncation_inside_a_word_keeps_it_and_before_a_word_loses_it():
     words = ["my", "card", "was", "charged", "twice"]  # pieces: my | card | wa ##s | char ##ged | tw ##ic ##e
-    (inside,) = encoder("wordpiece", max_length=7).encode_words([words], form="words")
+    (inside,) = encoder("wordpiece", max_length=7).encode([words], form="words", alignment="words")
     assert first_pieces("wordpiece", inside) == ["my", "card", "wa", "char"]
     last_two = [TOKENIZERS["wordpiece"].id_to_token(token) for token in inside.input_ids[0][-2:]]
     assert last_two == ["char", "[SEP]"]
-    (before,) = encoder("wordpiece", max_length=6).encode_words([words], form="words")
+    (before,) = encoder("wordpiece", max_length=6).encode([words], form="words", alignment="words")
     assert first_pieces("wordpiece", before) == ["my", "card", "wa"]
     for features in (inside, before):
         assert features.truncated
@@ -289,7 +293,7 @@ def test_truncation_inside_a_word_keeps_it_and_before_a_word_loses_it():
 def test_words_of_a_text_are_the_pre_tokenizers():
     text = "  My card's,  (lowers) "
     for name in ("wordpiece", "byte_level", "byte_level_untrimmed"):
-        words = words_of(text, encoder(name).encode_words([text], form="text")[0])
+        words = words_of(text, encoder(name).encode([text], form="text", alignment="words")[0])
         tail = [",", "(", "lowers", ")"]
         if name == "wordpiece":
             assert words == ["My", "card", "'", "s", *tail]
@@ -300,7 +304,7 @@ def test_words_of_a_text_are_the_pre_tokenizers():
 @pytest.mark.parametrize("name", ["byte_level", "byte_level_untrimmed", "byte_level_prefix", "unigram"])
 def test_a_words_span_leaves_out_the_space_that_its_first_piece_holds(name):
     text = "my card  was"
-    (features,) = encoder(name).encode_words([text], form="text")
+    (features,) = encoder(name).encode([text], form="text", alignment="words")
     assert list(features.word_spans) == [(0, 2), (3, 7), (9, 12)]
     assert features.word_indices == ([0, 1, 2],)
 
@@ -309,15 +313,15 @@ def test_a_words_span_leaves_out_the_space_that_its_first_piece_holds(name):
 def test_a_text_and_its_words_point_at_the_same_pieces(name):
     words = ["my", "card", "(déjà", "xyz", "👍🏽", "twice"]  # several begin with a bare Ġ or ▁
     words = words if name == "unigram" else [word.strip("(") for word in words]
-    (of_text,) = encoder(name).encode_words([" ".join(words)], form="text")
-    (of_words,) = encoder(name).encode_words([words], form="words")
+    (of_text,) = encoder(name).encode([" ".join(words)], form="text", alignment="words")
+    (of_words,) = encoder(name).encode([words], form="words", alignment="words")
     assert of_text == of_words
     assert set(first_pieces(name, of_text)) & {"Ġ", "▁"}
 
 
 def test_a_text_that_the_pre_tokenizer_keeps_together_is_cut_at_white_space():
     text = " My  card, (café) 👍🏽 "
-    (features,) = encoder("unigram_unsplit").encode_words([text], form="text")
+    (features,) = encoder("unigram_unsplit").encode([text], form="text", alignment="words")
     assert words_of(text, features) == ["My", "card,", "(café)", "👍🏽"]
     assert len(features.word_positions[0]) == 4
 
@@ -325,7 +329,7 @@ def test_a_text_that_the_pre_tokenizer_keeps_together_is_cut_at_white_space():
 @every_tokenizer
 def test_offsets_are_code_points_after_characters_outside_the_basic_plane(name):
     text = "👍🏽👍🏽 𝒳 my card"
-    (features,) = encoder(name).encode_words([text], form="text")
+    (features,) = encoder(name).encode([text], form="text", alignment="words")
     assert words_of(text, features)[-2:] == ["my", "card"]
     assert features.word_spans[-1] == (10, 14)
 
@@ -333,21 +337,21 @@ def test_offsets_are_code_points_after_characters_outside_the_basic_plane(name):
 @pytest.mark.parametrize("name", ["wordpiece", "unigram"])
 def test_a_combining_mark_that_normalisation_took_away_stays_with_its_word(name):
     text = "my cafe\u0301 was"
-    (features,) = encoder(name).encode_words([text], form="text")
+    (features,) = encoder(name).encode([text], form="text", alignment="words")
     assert words_of(text, features) == ["my", "cafe\u0301", "was"]
 
 
 def test_characters_that_yield_no_token_are_no_word_of_a_text():
     text = "my \u200b card\u200b \u0301"
-    (features,) = encoder("wordpiece").encode_words([text], form="text")
+    (features,) = encoder("wordpiece").encode([text], form="text", alignment="words")
     assert words_of(text, features) == ["my", "card"]
 
 
 @every_tokenizer
 def test_words_lost_to_truncation_keep_their_spans(name):
     text = "my card was charged twice on the mat"
-    (whole,) = encoder(name).encode_words([text], form="text")
-    (cut,) = encoder(name, max_length=6).encode_words([text], form="text")
+    (whole,) = encoder(name).encode([text], form="text", alignment="words")
+    (cut,) = encoder(name, max_length=6).encode([text], form="text", alignment="words")
     assert list(cut.word_spans) == list(whole.word_spans)
     num_kept = len(cut.word_indices[0])
     assert 0 < num_kept < 8
@@ -360,7 +364,7 @@ def test_words_lost_to_truncation_keep_their_spans(name):
 @every_tokenizer
 @given(text=st.text(ODD, max_size=25))
 def test_any_text_has_ascending_clean_words(name, text):
-    (features,) = encoder(name, max_length=12).encode_words([text], form="text")
+    (features,) = encoder(name, max_length=12).encode([text], form="text", alignment="words")
     words = words_of(text, features)
     assert all(word and word == word.strip() for word in words)
     starts, ends = [list(edges) for edges in zip(*features.word_spans, strict=True)] or [[], []]
@@ -377,7 +381,7 @@ def test_any_text_has_ascending_clean_words(name, text):
 @every_tokenizer
 @given(words=st.lists(st.text(ODD, max_size=6), max_size=8), max_length=st.integers(3, 30))
 def test_any_words_keep_the_position_of_their_first_piece(name, words, max_length):
-    (features,) = encoder(name, max_length=max_length).encode_words([words], form="words")
+    (features,) = encoder(name, max_length=max_length).encode([words], form="words", alignment="words")
     theirs = Tokenizer.from_str(TOKENIZERS[name].to_str())
     theirs.enable_truncation(max_length)
     word_ids = theirs.encode(words, is_pretokenized=True).word_ids

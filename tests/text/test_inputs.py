@@ -15,7 +15,7 @@ def encoder() -> TextEncoder:
 
 
 def test_json_keeps_an_input() -> None:
-    given = Input(columns=("first", "second"), form="pair", max_length=64, aligned=False)
+    given = Input(columns=("first", "second"), form="pair", max_length=64, aligned="pieces", stride=8)
     assert Input.from_json(json.loads(json.dumps(given.to_json()))) == given
 
 
@@ -70,14 +70,14 @@ def test_characters_count_in_the_text_or_in_the_words_joined_by_one_space() -> N
 
 def test_words_are_aligned_only_where_a_task_reads_them() -> None:
     one = encoder()
-    (plain,) = encode(one, ["My card"], form="text", aligned=False)
-    (aligned,) = encode(one, ["My card"], form="text", aligned=True)
+    (plain,) = encode(one, ["My card"], Input(("body",), "text", 16))
+    (aligned,) = encode(one, ["My card"], Input(("body",), "text", 16, aligned="words"))
     assert plain.input_ids == aligned.input_ids
     assert not plain.word_spans
     assert list(aligned.word_spans) == [(0, 2), (3, 7)]
 
 
 def test_a_pair_has_no_words() -> None:
-    (features,) = encode(encoder(), [("My card", "The app")], form="pair", aligned=True)
+    (features,) = encode(encoder(), [("My card", "The app")], Input(("a", "b"), "pair", 16, aligned="words"))
     assert not features.word_spans
     assert set(features.token_type_ids[0]) == {0, 1}

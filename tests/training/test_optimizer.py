@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.nn import Parameter
 
 from mtl_transformers.model.encoder import freeze, load_encoder
-from mtl_transformers.model.heads import build_head, head_spec
+from mtl_transformers.model.head_spec import head_spec
+from mtl_transformers.model.heads import build_head
 from mtl_transformers.model.network import Network
 from mtl_transformers.training.optimizer import (
     clip_gradients,
@@ -26,7 +27,7 @@ from mtl_transformers.training.optimizer import (
 @pytest.fixture
 def network(tiny_bert: Path) -> Network:
     encoder = load_encoder(str(tiny_bert))
-    spec = head_spec(encoder.config, vectors="sequence", out_features=3)
+    spec = head_spec(encoder.config, head="sequence", vectors="sequence", out_features=3)
     return Network(encoder, {"intent": build_head(spec, seed=1, task="intent", initializer_range=0.02)})
 
 

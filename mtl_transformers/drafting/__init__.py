@@ -1,0 +1,1 @@
+"""What `init` does: from files to a config that `check` accepts."""

@@ -99,8 +99,10 @@ def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
             notes.append(f"{of['dataset']}: one encoder pass for {len(of['tasks'])} tasks")
         if of["unlabelled_rows_left_out"]:
             notes.append(f"{of['dataset']}: rows without any label, left out: {of['unlabelled_rows_left_out']:,}")
-        if of["empty_rows_left_out"]:
-            notes.append(f"{of['dataset']}: rows without text, left out: {of['empty_rows_left_out']:,}")
+        for split, filters in of["filtered_rows_left_out"].items():
+            took = ", ".join(f"{key} {rows:,}" for key, rows in filters.items() if rows)
+            if took:
+                notes.append(f"{of['dataset']}, {split}: rows that filters left out: {took}")
     return notes
 
 

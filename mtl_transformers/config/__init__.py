@@ -3,6 +3,7 @@
 from mtl_transformers.config.overrides import parse_override
 from mtl_transformers.config.reading import load_config
 from mtl_transformers.config.sections import (
+    AugmentConfig,
     BalancingConfig,
     BestConfig,
     Config,
@@ -12,7 +13,8 @@ from mtl_transformers.config.sections import (
     FilterConfig,
     MixingConfig,
     SplitByColumn,
-    SplitByHash,
+    SplitByShares,
+    SynonymsConfig,
     TrackingConfig,
     TrainingConfig,
 )
@@ -20,6 +22,7 @@ from mtl_transformers.config.specs import dataset_spec
 from mtl_transformers.config.tasks import TaskConfig, first_metric
 
 __all__ = [
+    "AugmentConfig",
     "BalancingConfig",
     "BestConfig",
     "Config",
@@ -29,7 +32,8 @@ __all__ = [
     "FilterConfig",
     "MixingConfig",
     "SplitByColumn",
-    "SplitByHash",
+    "SplitByShares",
+    "SynonymsConfig",
     "TaskConfig",
     "TrackingConfig",
     "TrainingConfig",

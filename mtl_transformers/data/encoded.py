@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mtl_transformers.data.augmented import Augmentation
 from mtl_transformers.data.caching import cached_map, content_key, digest, values_key
 from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.labelling import LabelledRows, encode_labels, texts_of
@@ -26,7 +27,8 @@ from mtl_transformers.data.review import Review, reviewed_weights
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
-from mtl_transformers.text.inputs import Encoding, Input, encode, row_of, shared
+from mtl_transformers.text.inputs import Encoding, Input, encode, shared
+from mtl_transformers.text.rows import row_of
 
 FORMAT = "3"  # of the cached tables; a change makes old ones unread
 
@@ -106,6 +108,7 @@ class EncodedSplit:
         weights: ``[n]`` by task, factors of the rows' losses; without the tasks whose rows all weigh 1.
         num_unlabelled: rows without any label, which are left out.
         id_column: the column that names rows.
+        augmentation: how the rows are augmented in training; ``None``: not at all.
     """
 
     dataset: str
@@ -120,6 +123,7 @@ class EncodedSplit:
     weights: Mapping[str, NDArray[np.float32]]
     num_unlabelled: int
     id_column: str | None = None
+    augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -201,7 +205,8 @@ class EncodedSplit:
         inputs = json.dumps([given.given.to_json() for given in self.inputs], sort_keys=True)
         parts = [values_key(given.features) for given in self.inputs]
         weights = [f"{name} {digest(self.weights[name].tobytes().hex())}" for name in sorted(self.weights)]
-        return digest(FORMAT, inputs, outputs, *parts, values_key(self.labels), *weights)
+        noise = "" if self.augmentation is None else self.augmentation.key
+        return digest(FORMAT, inputs, outputs, *parts, values_key(self.labels), *weights, noise)
 
 
 def encode_split(

@@ -22,7 +22,8 @@ from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.labels import UnknownLabelError, listed
 from mtl_transformers.tasks.task import EncodedLabel, LabelType, Task
 from mtl_transformers.text.encoding import Features
-from mtl_transformers.text.inputs import Input, RowOf, row_of, text_of
+from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.rows import RowOf, row_of, text_of
 
 SHOWN = 60  # characters of a text that a message shows
 

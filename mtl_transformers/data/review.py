@@ -24,7 +24,7 @@ import datasets
 
 from mtl_transformers.data.caching import digest
 from mtl_transformers.data.cells import cells_of
-from mtl_transformers.data.splitting import normalized_texts
+from mtl_transformers.data.fingerprints import normalized_texts
 from mtl_transformers.errors import DataError
 from mtl_transformers.storage.files import disk_errors, replace_file
 

@@ -45,8 +45,9 @@ from mtl_transformers.model.tokenizer import (
 )
 from mtl_transformers.tasks.task import Logits, Prediction
 from mtl_transformers.text.encoding import Features, Form, TextEncoder
-from mtl_transformers.text.inputs import Encoding, Input, RowOf, encode, shared, text_of
+from mtl_transformers.text.inputs import Encoding, Input, encode, shared
 from mtl_transformers.text.masking import with_blanks
+from mtl_transformers.text.rows import RowOf, text_of
 
 MAX_TOKENS = 4096  # padded tokens of one forward pass, unless told otherwise
 CHUNK_ROWS = 4096  # rows that are encoded before they are answered

@@ -15,6 +15,7 @@ from mtl_transformers.model.heads import Head
 from mtl_transformers.model.typed import check_fields
 from mtl_transformers.tasks.kinds import task_from_json
 from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.cleaning import step_of
 from mtl_transformers.text.inputs import Input
 
 _PER_OUTPUT = {"labels", "targets", "thresholds", "mean", "scale"}  # what a fitted task has for each of its outputs
@@ -107,6 +108,9 @@ def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int |
         return f"kind {task.kind} cannot read the form {given.form!r}"
     if not _fits_columns(given) or not all(map(_is_name, given.columns)):
         return f"the form {given.form} does not read the columns {list(given.columns)}"
+    for step in given.clean:
+        if step_of(step) != step:
+            return f"the step {step!r} of cleaning is not in the form that a model has it in"
     if given.stride is not None and given.stride < 1:
         return f"stride {given.stride} is below 1"
     if given.mask_probability is not None and not 0 < given.mask_probability < 1:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_transformers.config import Config
+from mtl_transformers.data.fingerprints import normalized_texts
 from mtl_transformers.data.review import row_keys, write_review
-from mtl_transformers.data.splitting import normalized_texts
 from mtl_transformers.errors import ConfigError, FileError, nearest
 from mtl_transformers.lifecycle.folds import folds_of
 from mtl_transformers.lifecycle.items import Items, Read, can_be_judged, joined, read_rows, shown_items

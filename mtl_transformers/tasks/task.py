@@ -151,6 +151,10 @@ class Task(ABC):
             DataError: for a malformed label.
         """
 
+    def held(self, cells: Cells) -> list[tuple[int, int]]:
+        """Return what augmentation must leave whole of a row: characters of its text, or numbers of its words."""
+        return []
+
     @abstractmethod
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the sum of the item losses (a scalar) of logits ``[M, C]``, each times its weight."""

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from mtl_transformers.config import Config, TaskConfig, dataset_spec
+from mtl_transformers.data.augmented import Augmentation
 from mtl_transformers.data.encoded import EncodedSplit, encode_split
+from mtl_transformers.data.leaks import without_leaks
 from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
 from mtl_transformers.data.review import Review
+from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask, TextEncoders
 from mtl_transformers.model.encoder import (
@@ -31,8 +35,10 @@ from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabula
 from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.augmenting import Augmenter
 from mtl_transformers.text.inputs import Input
 from mtl_transformers.text.masking import Vocabulary
+from mtl_transformers.text.synonyms import load_synonyms
 
 MOST_TOKENS = 512  # of a sequence, where neither the config nor the encoder says less
 
@@ -94,6 +100,9 @@ def prepare(config: Config) -> Experiment:
     }
     splits = encode_tables(config, tables, tasks, encoders=encoders)
     check_labelled(splits)
+    for name, table in tables.items():
+        if (augmentation := _augmentation(table.spec, tokenizer, encoders)) is not None:
+            splits[name]["train"] = replace(splits[name]["train"], augmentation=augmentation)
     return Experiment(
         config=config,
         tables=tables,
@@ -110,7 +119,7 @@ def read_tables(config: Config) -> dict[str, Tables]:
     """Load the datasets; each has a train and a validation split, and the columns that it is asked for."""
     tables = {}
     for name, section in config.data.items():
-        tables[name] = load_tables(dataset_spec(name, section), seed=config.seed)
+        tables[name] = load_tables(dataset_spec(name, section, config.tasks), seed=config.seed)
         if section.id is not None:
             check_columns(tables[name], [section.id], needed_by=f"data.{name}.id")
         for split in ("train", "validation"):
@@ -119,7 +128,7 @@ def read_tables(config: Config) -> dict[str, Tables]:
                     f"data.{name}: no {split} split; it has {', '.join(tables[name].splits)}. Give one under files, "
                     f"map one under splits ({{validation: test}}), or set split: {{validation: 0.1}}"
                 )
-    return tables
+    return without_leaks(tables)
 
 
 def fit_tasks(
@@ -150,9 +159,24 @@ def input_of(tables: Tables, section: TaskConfig, max_length: int) -> Input:
     """Return what a task reads of a row of its dataset."""
     spec = tables.spec
     kind = KINDS[section.kind]
-    return kind.input_of(
+    given = kind.input_of(
         section.kind_options, text=spec.text, form=tables.form, max_length=max_length, stride=spec.stride
     )
+    return replace(given, clean=spec.clean)
+
+
+def _augmentation(spec: DatasetSpec, tokenizer: Tokenizer, encoders: TextEncoders) -> Augmentation | None:
+    """Return how a dataset's training rows are augmented, its synonyms read."""
+    if spec.augment is None:
+        return None
+    file = spec.augment.synonyms_file
+    synonyms = {} if file is None else load_synonyms(file)
+    try:
+        augmenter = Augmenter(spec.augment, mask_token=tokenizer.mask_token, synonyms=synonyms)
+    except ConfigError as error:
+        raise ConfigError(f"data.{spec.name}.{error}") from error
+    described = json.dumps([asdict(replace(spec.augment, synonyms_file=None)), synonyms], sort_keys=True)
+    return Augmentation(augmenter, key=described, encoding=encoders.encoding)
 
 
 def _continued(task: Task, known: Task) -> Task:

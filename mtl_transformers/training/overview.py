@@ -24,7 +24,7 @@ def overview(experiment: Experiment) -> dict[str, Any]:
                 "dataset": line.name,
                 "rows": line.size,
                 "unlabelled_rows_left_out": split.num_unlabelled,
-                "empty_rows_left_out": experiment.tables[line.name].num_dropped.get("train", 0),
+                "filtered_rows_left_out": experiment.tables[line.name].num_dropped,
                 "validation_rows": len(validation[line.name]),
                 "rows_planned": line.rows,
                 "share": round(line.share, 4),

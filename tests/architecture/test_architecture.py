@@ -47,6 +47,8 @@ DOORS = {
     "cleanlab": {"lifecycle"},
     "optuna": {"checking", "compare", "lifecycle"},
     "typer": {"cli"},
+    "regex": {"text"},
+    "stopwords": {"text"},
     "torch": {"batch", "model", "tasks", "inference", "training", "checking", "compare", "lifecycle"},
 }
 NEVER = {"inference": {"data", "training"}, "text": {"batch"}, "plan": {"batch", "model", "tasks"}}

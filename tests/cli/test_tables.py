@@ -44,7 +44,7 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "truncated": 0.0512,
             "tasks": ["billing_intents", "entities"],
             "unlabelled_rows_left_out": unlabelled,
-            "empty_rows_left_out": empty,
+            "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
         }
     ]
     tasks = [
@@ -86,7 +86,7 @@ def test_the_plan_says_what_was_left_out_and_what_is_shared(capsys: Captured) ->
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "support_tickets: one encoder pass for 2 tasks",
         "support_tickets: rows without any label, left out: 3",
-        "support_tickets: rows without text, left out: 1",
+        "support_tickets, train: rows that filters left out: drop_empty 1",
     ]
 
 

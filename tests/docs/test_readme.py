@@ -27,11 +27,21 @@ from tiny import tiny_encoder_dir
 import mtl_transformers
 from mtl_transformers import train
 from mtl_transformers.cli.main import app
-from mtl_transformers.config import Config, DataConfig, FilterConfig, SplitByColumn, SplitByHash, load_config
+from mtl_transformers.config import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    FilterConfig,
+    SplitByColumn,
+    SplitByShares,
+    SynonymsConfig,
+    load_config,
+)
 from mtl_transformers.config.tasks import ReviewConfig, task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.text import decoding
+from mtl_transformers.text.cleaning import STEPS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,7 +69,7 @@ def codes(text: str) -> list[str]:
 
 OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# tickets.yaml\n"))
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
-FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.tickets\n")]
+FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.")]
 TASK_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# tasks.intent\n")]
 
 
@@ -122,9 +132,23 @@ def test_every_kind_is_shown_once():
     assert [task["kind"] for task in yaml.safe_load(ALL_KEYS)["tasks"].values()] == list(KINDS)
 
 
+def fragments() -> dict[str, Any]:
+    """The parts of a dataset that are shown by themselves; the last of each key."""
+    return {key: entry for block in FRAGMENTS for key, entry in yaml.safe_load(block).items()}
+
+
+def shown_under(key: str) -> set[str]:
+    return {inner for block in FRAGMENTS for inner in yaml.safe_load(block).get(key, {})}
+
+
 def test_the_keys_of_split_are_shown():
-    shown = {key for block in FRAGMENTS for key in yaml.safe_load(block)["split"]}
-    assert shown == keys_of(SplitByColumn).keys() | keys_of(SplitByHash).keys()
+    assert shown_under("split") == keys_of(SplitByColumn).keys() | keys_of(SplitByShares).keys()
+
+
+def test_the_steps_of_clean_and_the_keys_of_augment_are_shown():
+    assert {next(iter(step)) if isinstance(step, dict) else step for step in fragments()["clean"]} == set(STEPS)
+    assert shown_under("augment") == keys_of(AugmentConfig).keys()
+    assert fragments()["augment"]["synonyms"].keys() == keys_of(SynonymsConfig).keys()
 
 
 def test_the_keys_of_review_are_shown_with_their_defaults():

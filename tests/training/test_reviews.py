@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 from little import TICKET_TASKS, Row, ticket_config, tickets
@@ -11,8 +12,10 @@ from little import TICKET_TASKS, Row, ticket_config, tickets
 from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.data.review import row_keys, write_review
 from mtl_transformers.errors import CheckpointError
+from mtl_transformers.plan.batching import StepRows
 from mtl_transformers.training.experiment import prepare
 from mtl_transformers.training.starting import find_start
+from mtl_transformers.training.steps import micro_batch_of, training_data
 
 LISTED = (2, 5, 6)
 TASKS = {name: TICKET_TASKS[name] for name in ("intent", "topics")}
@@ -94,6 +97,26 @@ def test_some_rows_of_a_split_are_those_rows(tmp_path: Path, tiny_bert: Path, re
     assert some.lengths.tolist() == split.lengths[rows].tolist()
     assert some.weights["intent"] == pytest.approx([1.0, 0.2, 0.2])
     assert some.labelled["topics"].tolist() == [True, True, True]
+
+
+def test_noise_in_a_text_does_not_bring_a_listed_label_back(tmp_path: Path, tiny_bert: Path):
+    rows = tickets(12)
+    table = datasets.Dataset.from_list(rows)
+    keys = row_keys(table, text=["body"], label=["entities"])
+    path = tmp_path / "review.jsonl"
+    line = {"dataset": "tickets", "split": "train", "task": "entities"}
+    write_review(path, [{**line, "key": keys[row]} for row in LISTED])
+    tasks = {**TASKS, "entities": {**TICKET_TASKS["entities"], "review": {"file": str(path)}}}
+    noisy = {"data.tickets.augment": {"token_dropout": 0.3}}
+    experiment = prepare(ticket_config(tmp_path, tiny_bert, noisy, train=rows, tasks=tasks))
+    data = training_data(experiment)
+    step = StepRows(np.zeros(12, dtype=np.int16), np.arange(12), np.ones(12, dtype=np.int32))
+    batch = micro_batch_of(step, data, units=[np.array([row]) for row in range(12)], step=0)
+    assert {name: target.num_rows for name, target in batch.targets.items()} == {
+        "intent": 12,
+        "topics": 12,
+        "entities": 9,
+    }
 
 
 def test_a_review_in_a_run_that_is_to_be_replaced_is_not_lost(tmp_path: Path, tiny_bert: Path):

@@ -121,6 +121,7 @@ def main() -> None:
     right = [line for line in found if line["suggested"] == noisy[line["id"]]["true"]]
     recall = len(found) / len(flipped)
     figures = {
+        "command": f"python scripts/bench/label_noise.py {' '.join(sys.argv[1:])}".strip(),
         "rows": len(rows),
         "flipped": len(flipped),
         "listed": len(listed),

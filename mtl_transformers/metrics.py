@@ -72,6 +72,7 @@ METRICS: dict[str, Metric] = {
         Metric("precision", "labels", higher_is_better=True, low=0.0, high=1.0),
         Metric("recall", "labels", higher_is_better=True, low=0.0, high=1.0),
         Metric("matthews", "labels", higher_is_better=True, low=-1.0, high=1.0),
+        Metric("kappa_quadratic", "labels", higher_is_better=True, low=-1.0, high=1.0),
         Metric("roc_auc", "scores", higher_is_better=True, low=0.0, high=1.0),
         Metric("mse", "values", higher_is_better=False, low=0.0, high=None),
         Metric("mae", "values", higher_is_better=False, low=0.0, high=None),
@@ -276,6 +277,15 @@ def _matthews(predictions: Sequence[object], references: Sequence[object]) -> fl
     return float(matthews_corrcoef(references, predictions))
 
 
+def _kappa_quadratic(predictions: Sequence[object], references: Sequence[object]) -> float:
+    """Cohen's kappa with quadratic weights (Cohen 1968) of places on a scale; 0 when both sides are one constant."""
+    from sklearn.metrics import cohen_kappa_score
+
+    if len(np.unique([*predictions, *references])) == 1:
+        return 0.0
+    return float(cohen_kappa_score(references, predictions, weights="quadratic"))
+
+
 def _roc_auc(scores: Sequence[object], references: Sequence[object]) -> float:
     """Area under the ROC curve, one label against the rest, averaged over labels.
 
@@ -359,6 +369,7 @@ _SCORES: dict[str, Callable[..., float]] = {
     "precision": _prf(0, "macro"),
     "recall": _prf(1, "macro"),
     "matthews": _matthews,
+    "kappa_quadratic": _kappa_quadratic,
     "roc_auc": _roc_auc,
     "mse": _mse,
     "mae": _mae,

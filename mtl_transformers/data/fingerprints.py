@@ -1,7 +1,7 @@
 """The numbers that stand for texts, equal where the texts are.
 
-Owns the texts of a table's rows, and their hashes. What makes two texts equal is ``text/normalizing.py``'s. Does not know
-what equal texts are used for.
+Owns the texts of a table's rows, and their hashes; what makes two texts equal is ``text/normalizing.py``'s. Does not
+know what equal texts are used for.
 """
 
 from __future__ import annotations

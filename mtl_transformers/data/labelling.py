@@ -93,7 +93,7 @@ def encode_labels(
     return cached_map(
         table.select_columns(columns or [rows.given.columns[0]]),  # a table without columns has no rows
         encoded,
-        features={name: _TYPES[task.label_type] for name, task in tasks.items()},
+        features={name: _TYPES[task.stored_type] for name, task in tasks.items()},
         key=digest(texts_key, "labels", described, content_key(table, columns)),
     )
 

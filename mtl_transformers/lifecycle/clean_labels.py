@@ -20,10 +20,9 @@ from mtl_transformers.data.fingerprints import normalized_texts
 from mtl_transformers.data.review import row_keys, write_review
 from mtl_transformers.errors import ConfigError, FileError, nearest
 from mtl_transformers.lifecycle.folds import folds_of
-from mtl_transformers.lifecycle.items import Items, Read, can_be_judged, joined, read_rows, shown_items
+from mtl_transformers.lifecycle.items import JUDGED, Items, Read, can_be_judged, joined, read_rows, shown_items
 from mtl_transformers.lifecycle.out_of_fold import Answered, Trained, out_of_fold
 from mtl_transformers.lifecycle.suspects import Judged, Ranking, check_cleanlab, judge, rank
-from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.training.experiment import Experiment, prepare
 
 MOST_TEXT = 200  # characters of a text that the file shows
@@ -100,21 +99,17 @@ def _chosen(config: Config, tasks: Sequence[str] | None) -> list[str]:
     Raises:
         ConfigError: an unknown task, or one whose labels are no names.
     """
-    legal = [name for name, task in config.tasks.items() if can_be_judged(KINDS[task.kind])]
+    legal = [name for name, task in config.tasks.items() if can_be_judged(task.kind, task.kind_options)]
     for name in tasks or ():
         if name not in config.tasks:
             raise ConfigError(
                 f"--tasks: unknown task {name!r}; known: {', '.join(config.tasks)}{nearest(name, config.tasks)}"
             )
         if name not in legal:
-            raise ConfigError(f"--tasks: the labels of {name!r} are no names; clean-labels ranks {_kinds()}")
+            raise ConfigError(f"--tasks: the labels of {name!r} are no names; clean-labels ranks {', '.join(JUDGED)}")
     if not legal:
-        raise ConfigError(f"tasks: none has labels that clean-labels can rank; it ranks {_kinds()}")
+        raise ConfigError(f"tasks: none has labels that clean-labels can rank; it ranks {', '.join(JUDGED)}")
     return [name for name in legal if not tasks or name in tasks]
-
-
-def _kinds() -> str:
-    return ", ".join(name for name, kind in KINDS.items() if can_be_judged(kind))
 
 
 def _check_settings(out: Path, *, num_folds: int, share: float | None, overwrite: bool) -> None:

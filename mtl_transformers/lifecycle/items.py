@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
-from mtl_transformers.tasks.classification import Classification
+from mtl_transformers.tasks.classification import Classification, ClassificationOptions
 from mtl_transformers.tasks.multi_label import MultiLabel
 from mtl_transformers.tasks.task import EncodedLabel, Logits, Task
 from mtl_transformers.tasks.token_classification import NO_LABEL, TokenClassification
@@ -80,9 +80,9 @@ def joined(parts: Sequence[Items]) -> Items:
     )
 
 
-def can_be_judged(task: Task | type[Task]) -> bool:
-    """Tell whether the labels of a task are names that can be confused."""
-    return task.kind in _ITEMS
+def can_be_judged(kind: str, options: Any) -> bool:
+    """Tell whether the labels of a task are names that can be confused; probabilities are none."""
+    return kind in _ITEMS and not (isinstance(options, ClassificationOptions) and options.soft)
 
 
 def items_of(
@@ -194,3 +194,5 @@ _SHOWN: Mapping[str, Callable[[Any, Any, Sequence[int], Sequence[int], Sequence[
     MultiLabel.kind: _shown_cells,
     TokenClassification.kind: _shown_words,
 }
+JUDGED = tuple(_ITEMS)
+"""The kinds whose labels are judged."""

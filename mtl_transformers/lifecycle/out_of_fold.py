@@ -17,6 +17,7 @@ from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import resolve_precision
 from mtl_transformers.lifecycle.items import Items, can_be_judged, items_of, read_rows
+from mtl_transformers.tasks.task import Task
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.in_memory import train_in_memory
 from mtl_transformers.training.tracking import make_accelerator
@@ -91,11 +92,15 @@ def _check(folds: Mapping[str, NDArray[np.int64]]) -> None:
             raise DataError(f"data.{name}: all its training rows have one text, so no model can be trained without it")
 
 
+def _is_judged(task: Task) -> bool:
+    return can_be_judged(task.kind, task.options)
+
+
 def _answers(model: MultiTaskModel, split: EncodedSplit, rows: NDArray[np.int64]) -> Iterator[Answered]:
     """Answer some rows of a split, those of similar length together, once for each input of tasks that are judged."""
     rows = rows[np.argsort(split.lengths[rows], kind="stable")]
     for given in split.inputs:
-        tasks = [name for name in given.tasks if can_be_judged(model.tasks[name].task)]
+        tasks = [name for name in given.tasks if _is_judged(model.tasks[name].task)]
         for start in range(0, len(rows) if tasks else 0, _CHUNK_ROWS):
             chunk = rows[start : start + _CHUNK_ROWS].tolist()
             read = read_rows(split, given, chunk)

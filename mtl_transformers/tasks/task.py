@@ -123,9 +123,24 @@ class Task(ABC):
         return self
 
     @property
+    def stored_type(self) -> LabelType:
+        """How an encoded label is stored."""
+        return self.label_type
+
+    @property
+    def head_form(self) -> HeadForm:
+        """Which of the family's heads it mirrors."""
+        return self.head
+
+    @property
     @abstractmethod
     def num_outputs(self) -> int:
         """Outputs of the head, ``C``."""
+
+    @property
+    def num_fitted(self) -> int:
+        """Entries of what was fitted for each output, as labels; an ordinal task has a label more than cut points."""
+        return self.num_outputs
 
     @property
     @abstractmethod

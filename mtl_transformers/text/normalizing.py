@@ -1,6 +1,7 @@
-"""What makes two texts equal: letters, their marks and digits count; case, width, punctuation, symbols and space do not.
+"""What makes two texts equal.
 
-Owns the one notion of equality that splits, filters and checks share. Does not know what equal texts are used for.
+Owns the one notion of equality that splits, filters and checks share: letters, their marks and digits count; case,
+width, punctuation, symbols and space do not. Does not know what equal texts are used for.
 """
 
 from __future__ import annotations

@@ -316,7 +316,7 @@ def build_network(
             raise ConfigError(f"tasks.{name}.pooling: kind {task.kind} reads tokens, which are not pooled; remove it")
         spec = head_spec(
             encoder.config,
-            head=task.head,
+            head=task.head_form,
             vectors=task.vectors,
             out_features=task.num_outputs,
             pooling=section.pooling,
@@ -327,7 +327,7 @@ def build_network(
             seed=config.seed,
             task=name,
             initializer_range=getattr(encoder.config, "initializer_range", 0.02),
-            pooler=head_pooler(encoder, choice=task.head == "choice"),
+            pooler=head_pooler(encoder, choice=task.head_form == "choice"),
         )
         if source is not None and name in source.tasks:
             known = source.network.head(name)

@@ -69,6 +69,7 @@ def codes(text: str) -> list[str]:
 
 OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# tickets.yaml\n"))
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
+CHAPTERS = [block for block in blocks("yaml") if re.match(r"# \w+\.yaml\n", block) and block != OWN_CONFIG]
 FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.")]
 TASK_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# tasks.intent\n")]
 
@@ -82,7 +83,7 @@ def test_the_promise_is_the_packages():
 # the config
 
 
-@pytest.mark.parametrize("block", [OWN_CONFIG, ALL_KEYS])
+@pytest.mark.parametrize("block", [OWN_CONFIG, ALL_KEYS, *CHAPTERS])
 def test_a_config_loads(block: str):
     load_config(yaml.safe_load(block))
 
@@ -102,7 +103,7 @@ def test_a_part_of_a_task_loads_in_a_config(block: str):
 
 
 def test_every_yaml_block_was_loaded():
-    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *FRAGMENTS, *TASK_FRAGMENTS})
+    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *CHAPTERS, *FRAGMENTS, *TASK_FRAGMENTS})
 
 
 def documented() -> list[tuple[str, Mapping[str, Any], type[BaseModel]]]:
@@ -300,6 +301,35 @@ def test_a_python_block_runs(trained_place: Path, block: str):
 
 def test_there_is_a_python_block():
     assert blocks("python")
+
+
+CHAPTER_TITLES = ("Two label columns", "Two datasets", "Spans")
+
+
+@pytest.fixture(scope="module")
+def made_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A reader who has made the tables of the chapters is here."""
+    place = tmp_path_factory.mktemp("chapters")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(make_place(place))
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", place / "cache")
+        patch.chdir(place)
+        made = [sys.executable, "scripts/make_tickets.py", "--out", "data/made", "--rows", "300"]
+        subprocess.run(made, check=True, capture_output=True)
+        for title in CHAPTER_TITLES:
+            for language, body in BLOCK.findall(section(title)):
+                if language == "bash":
+                    subprocess.run(["bash", "-euo", "pipefail", "-c", body], check=True)
+        yield place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", CHAPTER_TITLES)
+def test_the_config_of_a_chapter_trains(made_place: Path, title: str):
+    (block,) = [body for language, body in BLOCK.findall(section(title)) if language == "yaml"]
+    config = load_config(yaml.safe_load(block), {"training.epochs": 1})
+    result = train(config)
+    assert result.scores.keys() == config.tasks.keys()
 
 
 # what is shown

@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from mtl_transformers.lifecycle.items import Items, Read, can_be_judged, items_of, joined, shown_items
+from mtl_transformers.lifecycle.items import JUDGED, Items, Read, can_be_judged, items_of, joined, shown_items
 from mtl_transformers.tasks.classification import Classification, ClassificationOptions
-from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.tasks.multi_label import MultiLabel, MultiLabelOptions
-from mtl_transformers.tasks.regression import Regression
+from mtl_transformers.tasks.regression import RegressionOptions
 from mtl_transformers.tasks.token_classification import NO_LABEL, TokenClassification, TokenClassificationOptions
 from mtl_transformers.text.encoding import Features
 
@@ -117,9 +116,8 @@ def test_words_are_shown_with_their_characters_and_tags():
 
 
 def test_only_labels_that_are_names_can_be_judged():
-    assert [kind for kind, of in KINDS.items() if can_be_judged(of)] == [
-        "classification",
-        "multi_label",
-        "token_classification",
-    ]
-    assert not can_be_judged(Regression)
+    tasks = (INTENT, TOPICS, PLACES)
+    assert all(can_be_judged(task.kind, task.options) for task in tasks)
+    assert [task.kind for task in tasks] == list(JUDGED)
+    assert not can_be_judged("regression", RegressionOptions(label="urgency"))
+    assert not can_be_judged("classification", ClassificationOptions(label="intent", label_names=("a", "b"), soft=True))

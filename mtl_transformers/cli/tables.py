@@ -6,6 +6,7 @@ Tables are at most 80 columns wide as long as names are of ordinary length; long
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,19 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:  # heavy, and only named here
+    from pathlib import Path
+
     from mtl_transformers.checking.check import CheckedTask, Report
     from mtl_transformers.drafting.drafts import Drafts
+    from mtl_transformers.lifecycle.clean_labels import Report as Suspects
     from mtl_transformers.metrics import LabelScore
     from mtl_transformers.training.evaluation import TaskScores
     from mtl_transformers.training.loop import Result
 
 WIDE = 1000  # columns of a file, in which nothing has to wrap
 MOST_LABELS = 12  # of a task, in a check
+FIRST_SUSPECTS = 5  # of a task
+SHOWN_TEXT = 40  # characters of a suspect's text
 
 
 def show(*parts: str | Table) -> None:
@@ -176,6 +182,39 @@ def _show_counts(task: CheckedTask) -> None:
     show("", table((task.task, *splits), rows))
     if len(ranked) > MOST_LABELS:
         show(f"… and {len(ranked) - MOST_LABELS} labels more")
+
+
+def show_suspects(report: Suspects, out: Path) -> None:
+    """Print how many labels of each task are probably wrong, and the first ones that are listed."""
+    listed = Counter(line["task"] for line in report.lines)
+    rows = (
+        (
+            task,
+            f"{len(of.rows):,}",
+            f"{of.num_suspects:,}",
+            f"{of.num_suspects / max(1, len(of.rows)):.1%}",
+            f"{listed[task]:,}",
+        )
+        for task, of in report.rankings.items()
+    )
+    show(table(("task", "labelled", "suspects", "share", "listed"), rows), "")
+    for task in listed:
+        first = [line for line in report.lines if line["task"] == task][:FIRST_SUSPECTS]
+        show(table((task, "suggested", "text"), map(_suspect, first), num_names=3), "")
+    show(f"{_counted(len(report.lines), 'line')} → {out}")
+
+
+def _suspect(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    given, suggested = (_named(line[field]) for field in ("given", "suggested"))
+    text = " ".join(line["text"].split())
+    return given, suggested, text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}…"
+
+
+def _named(labels: Any) -> str:
+    """Return a label, or several, or words with their tags."""
+    if not isinstance(labels, list):
+        return str(labels)
+    return ", ".join(f"{of['text']}: {of['tag']}" if isinstance(of, dict) else str(of) for of in labels) or "none"
 
 
 def _counted(number: int, thing: str) -> str:

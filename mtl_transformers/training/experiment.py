@@ -17,6 +17,7 @@ from mtl_transformers.data.augmented import Augmentation
 from mtl_transformers.data.encoded import EncodedSplit, encode_split
 from mtl_transformers.data.leaks import without_leaks
 from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
+from mtl_transformers.data.review import Review
 from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask, TextEncoders
@@ -248,6 +249,11 @@ def encode_tables(
                     task: section.row_weight
                     for task, section in config.tasks.items()
                     if section.data == name and section.row_weight is not None
+                },
+                reviews={
+                    task: Review(section.review.file, section.review.weight)
+                    for task, section in config.tasks.items()
+                    if section.data == name and section.review is not None and split == "train"
                 },
             )
             for split in table.splits

@@ -44,6 +44,7 @@ DOORS = {
     "accelerate": {"training"},
     "torchjd": {"training"},
     "matplotlib": {"checking", "compare", "lifecycle"},
+    "cleanlab": {"lifecycle"},
     "optuna": {"checking", "compare", "lifecycle"},
     "typer": {"cli"},
     "regex": {"text"},

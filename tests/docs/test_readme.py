@@ -37,7 +37,7 @@ from mtl_transformers.config import (
     SynonymsConfig,
     load_config,
 )
-from mtl_transformers.config.tasks import task_section
+from mtl_transformers.config.tasks import ReviewConfig, task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.text import decoding, embeddings, filling
@@ -71,6 +71,7 @@ OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# ticke
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
 CHAPTERS = [block for block in blocks("yaml") if re.match(r"# \w+\.yaml\n", block) and block != OWN_CONFIG]
 FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.")]
+TASK_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# tasks.intent\n")]
 
 
 def test_the_promise_is_the_packages():
@@ -94,8 +95,15 @@ def test_a_part_of_a_dataset_loads_in_a_config(block: str):
     load_config(raw)
 
 
+@pytest.mark.parametrize("block", TASK_FRAGMENTS)
+def test_a_part_of_a_task_loads_in_a_config(block: str):
+    raw = yaml.safe_load(OWN_CONFIG)
+    raw["tasks"]["intent"] |= yaml.safe_load(block)
+    load_config(raw)
+
+
 def test_every_yaml_block_was_loaded():
-    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *CHAPTERS, *FRAGMENTS})
+    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *CHAPTERS, *FRAGMENTS, *TASK_FRAGMENTS})
 
 
 def documented() -> list[tuple[str, Mapping[str, Any], type[BaseModel]]]:
@@ -142,6 +150,12 @@ def test_the_steps_of_clean_and_the_keys_of_augment_are_shown():
     assert {next(iter(step)) if isinstance(step, dict) else step for step in fragments()["clean"]} == set(STEPS)
     assert shown_under("augment") == keys_of(AugmentConfig).keys()
     assert fragments()["augment"]["synonyms"].keys() == keys_of(SynonymsConfig).keys()
+
+
+def test_the_keys_of_review_are_shown_with_their_defaults():
+    (shown,) = (yaml.safe_load(block)["review"] for block in TASK_FRAGMENTS)
+    assert shown.keys() == keys_of(ReviewConfig).keys()
+    assert shown["weight"] == ReviewConfig(file="review.jsonl").weight
 
 
 def marked(word: str) -> set[str]:

@@ -81,11 +81,11 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
             num_names=3,
         ),
         "",
-        *_plan_notes(plan["datasets"]),
+        *_plan_notes(plan["datasets"], plan["tasks"]),
     )
 
 
-def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
+def _plan_notes(datasets: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]]) -> list[str]:
     notes = []
     for of in datasets:
         if len(of["tasks"]) > 1:
@@ -94,6 +94,11 @@ def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
             notes.append(f"{of['dataset']}: rows without any label, left out: {of['unlabelled_rows_left_out']:,}")
         if of["empty_rows_left_out"]:
             notes.append(f"{of['dataset']}: rows without text, left out: {of['empty_rows_left_out']:,}")
+    for of in tasks:
+        if of.get("answers_repaired"):
+            notes.append(f"{of['task']}: answers that stand elsewhere, repaired: {of['answers_repaired']:,}")
+        if of.get("answers_lost"):
+            notes.append(f"{of['task']}: answers that are not in their context, left out: {of['answers_lost']:,}")
     return notes
 
 

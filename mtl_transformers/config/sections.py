@@ -116,13 +116,13 @@ class DataConfig(Section):
     """One dataset: a named table with splits. Its rows go through split, shuffle, limit and filter, in this order."""
 
     path: Text
-    """csv, json, parquet, arrow, text, conll, conllu, a hub id, or a save_to_disk directory."""
+    """csv, json, parquet, arrow, text, conll, conllu, squad, parallel, a hub id, or a save_to_disk directory."""
     name: Text | None = None
     """The configuration of a hub dataset."""
     revision: Text | None = None
     """A revision of a hub id."""
-    files: Mapping[str, str | tuple[str, ...]] | str | tuple[str, ...] | None = None
-    """Paths or globs by split; without splits they are train."""
+    files: Mapping[str, str | tuple[str, ...] | Mapping[str, str]] | str | tuple[str, ...] | None = None
+    """Paths or globs by split; without splits they are train. Of parallel files a path for each column of a split."""
     options: Mapping[str, JsonValue] = {}
     """The builder's own (``delimiter``, ``column_names``, …), checked against its fields."""
     splits: Mapping[SplitName, Text] = {}

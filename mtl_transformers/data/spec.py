@@ -18,7 +18,7 @@ class Source:
         config_name: a hub dataset's configuration (the key ``name`` of the section).
         revision: a hub dataset's revision.
         files: split → path, glob or list of them, relative to the working directory; paths alone are split ``train``.
-            Of a hub id: the repository's own paths.
+            Of parallel files: split → column → path. Of a hub id: the repository's own paths.
         options: the builder's own.
         splits: our split → the source's.
         cache_dir: where `datasets` keeps its tables; ``None`` is its default.
@@ -28,7 +28,7 @@ class Source:
     path: str
     config_name: str | None = None
     revision: str | None = None
-    files: str | Sequence[str] | Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    files: str | Sequence[str] | Mapping[str, str | Sequence[str] | Mapping[str, str]] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
     cache_dir: str | None = None

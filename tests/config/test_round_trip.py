@@ -45,10 +45,11 @@ def section(required, **optional):
     return st.fixed_dictionaries(required, optional=optional)
 
 
+FILES = TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, TEXT, max_size=2)
 DATASET = section(
     {"path": TEXT, "text": TEXT | st.tuples(TEXT, TEXT)},
     name=st.none() | TEXT,
-    files=st.none() | TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, TEXT | st.lists(TEXT, max_size=2)),
+    files=st.none() | TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, FILES),
     options=st.dictionaries(TEXT, JSON, max_size=3),
     splits=st.dictionaries(SPLIT, TEXT),
     split=st.none()

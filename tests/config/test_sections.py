@@ -201,10 +201,11 @@ def test_a_value_inside_a_mapping_or_list_is_told_with_its_own_path(problems):
             "tasks.intent.class_weights": {"a": "heavy", "b": True},
             "data.tickets.limit": {"trian": 3},
             "data.tickets.split": {"column": "part", "values": {"dev": "valid"}},
-            "data.tickets.files": {"train": ["a.csv", 7]},
+            "data.tickets.files": {"train": ["a.csv", 7], "test": {"words": "seq.in", "tags": 8}},
         }
     ) == [
         "data.tickets.files.train.1: expected text; got 7. Quote it: '7'",
+        "data.tickets.files.test.tags: expected text; got 8. Quote it: '8'",
         "data.tickets.split.values.dev: expected 'train', 'validation' or 'test'; got 'valid'; did you mean "
         "'validation'?",
         "data.tickets.limit.trian: expected 'train', 'validation' or 'test'; got 'trian'; did you mean 'train'?",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class CheckedTask:
         nulls: rows whose label is null, by split.
         counts: items by split and label: rows, spans, or words of a plain tag; empty where there are no labels.
         spans: character spans that are not trained as they were given, by split.
-        answers: answers that are not, by split.
+        answers: answers that are not, by split; empty for other kinds.
     """
 
     task: str
@@ -52,7 +52,7 @@ class CheckedTask:
     nulls: Mapping[str, int]
     counts: Mapping[str, Mapping[str, int]]
     spans: Mapping[str, SpanCounts]
-    answers: Mapping[str, AnswerCounts]
+    answers: Mapping[str, AnswerCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _span_counts(task: Task, split: EncodedSplit) -> SpanCounts:
 
 def _answer_counts(served: ServedTask, tables: Tables) -> dict[str, AnswerCounts]:
     if not isinstance(served.task, QuestionAnswering):
-        return dict.fromkeys(tables.splits, AnswerCounts())
+        return {}
     return {split: answer_counts(table, served.task, served.input) for split, table in tables.splits.items()}
 
 
@@ -174,10 +174,14 @@ def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
                 )
             if dropped := task.spans[split].dropped:
                 yield f"{place}, {split}: spans that overlap one that is kept, and are dropped: {dropped:,}"
-            if repaired := task.answers[split].repaired:
-                yield f"{place}, {split}: answers that do not stand where the data say, and are repaired: {repaired:,}"
-            if lost := task.answers[split].lost:
-                yield f"{place}, {split}: answers that are not in their context, and are left out: {lost:,}"
+        for split, answers in task.answers.items():
+            if answers.repaired:
+                yield (
+                    f"{place}, {split}: answers that do not stand where the data say, and are repaired: "
+                    f"{answers.repaired:,}"
+                )
+            if answers.lost:
+                yield f"{place}, {split}: answers that are not in their context, and are left out: {answers.lost:,}"
         train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
         rare = [label for label, items in train.items() if items < FEW_ITEMS]
         if rare:

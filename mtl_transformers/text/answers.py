@@ -97,7 +97,7 @@ def decode_answers(
 ) -> list[AnswerPrediction]:
     """Choose the best span over all windows of each question, or that there is no answer.
 
-    A span's logit is that of its start plus that of its end, both in the same window, and of several windows the highest.
+    A span's logit is that of its start plus that of its end, both in the same window, and the highest of its windows'.
     No answer has the lowest sum of the windows' first tokens (Devlin et al. 2019, arXiv:1810.04805, section 4.3, and
     the released code). A score is the softmax over all spans of at most ``max_pieces``, and no answer where there may
     be none.

@@ -13,6 +13,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "multi_label": [["a"], ["b"]],
     "regression": [1.0, 2.0],
     "token_classification": [["B-X", "O"]],
+    "question_answering": [["an answer"], []],
 }
 
 
@@ -41,7 +42,7 @@ def test_the_first_metric_of_a_kind_is_its_default_and_may_be_a_term_of_mean(kin
 
 
 def test_the_first_metrics_are_those_of_the_design() -> None:
-    assert [example(kind).metrics[0] for kind in KINDS] == ["accuracy", "f1_micro", "pearson", "span_f1"]
+    assert [example(kind).metrics[0] for kind in KINDS] == ["accuracy", "f1_micro", "pearson", "span_f1", "squad_f1"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -31,7 +31,7 @@ from mtl_transformers.config import Config, DataConfig, FilterConfig, SplitByCol
 from mtl_transformers.config.tasks import task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
-from mtl_transformers.text import decoding
+from mtl_transformers.text import answers, decoding
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,6 +59,7 @@ def codes(text: str) -> list[str]:
 
 OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# tickets.yaml\n"))
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
+LONG_TEXTS = next(block for block in blocks("yaml") if block.startswith("# faq.yaml\n"))
 FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.")]
 
 
@@ -71,7 +72,7 @@ def test_the_promise_is_the_packages():
 # the config
 
 
-@pytest.mark.parametrize("block", [OWN_CONFIG, ALL_KEYS])
+@pytest.mark.parametrize("block", [OWN_CONFIG, ALL_KEYS, LONG_TEXTS])
 def test_a_config_loads(block: str):
     load_config(yaml.safe_load(block))
 
@@ -84,7 +85,7 @@ def test_a_part_of_a_dataset_loads_in_a_config(block: str):
 
 
 def test_every_yaml_block_was_loaded():
-    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *FRAGMENTS})
+    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, LONG_TEXTS, *FRAGMENTS})
 
 
 def documented() -> list[tuple[str, Mapping[str, Any], type[BaseModel]]]:
@@ -276,6 +277,7 @@ def test_predictions_have_the_keys_of_real_ones():
         "mood": decoding.ValuesPrediction,
         "entities": decoding.SpanPrediction,
         "part_of_speech": decoding.TagsPrediction,
+        "answer": answers.AnswerPrediction,
     }
     assert shown.keys() == kinds.keys()
     for name, kind in kinds.items():

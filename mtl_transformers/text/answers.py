@@ -139,23 +139,22 @@ class _Spans:
                 best = self.logits[place]
                 np.maximum(best, starts[:, None] + sliding_window_view(ends, self._width), out=best)
 
-    def ranked(self, *, only_best: bool) -> Iterator[tuple[str, int, int, float]]:
+    def ranked(self) -> Iterator[tuple[str, int, int, float]]:
         """Yield text, characters and logit of the spans, best first; of equal ones the first and shortest."""
-        flat = self.logits.ravel()
-        if not flat.size:
-            return
-        order = [int(flat.argmax())] if only_best else np.argsort(-flat, kind="stable").tolist()
-        for number in order:
-            if flat[number] == -np.inf:
+        left = self.logits.flatten()
+        for _ in range(left.size):
+            number = int(left.argmax())  # few are asked for: quicker than to sort them all
+            logit, left[number] = float(left[number]), -np.inf
+            if logit == -np.inf:
                 return
             piece, more = divmod(number, self._width)
             start, end = int(self._characters[piece, 0]), int(self._characters[piece + more, 1])
-            yield self._context[start:end], start, end, float(flat[number])
+            yield self._context[start:end], start, end, logit
 
 
 def _decoded(spans: _Spans, *, num_best: int, threshold: float | None) -> AnswerPrediction:
     best: dict[str, tuple[int, int, float]] = {}
-    for text, start, end, logit in spans.ranked(only_best=num_best == 1):
+    for text, start, end, logit in spans.ranked():
         best.setdefault(text, (start, end, logit))
         if len(best) == num_best:
             break

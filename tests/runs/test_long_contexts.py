@@ -10,6 +10,7 @@ import pandas
 import pytest
 from little import Row, dataset, questions, raw_config, write_rows
 from observed import divide_by_own_micro_batch, largest_difference, observed_run, weights_of
+from torch import Tensor
 
 from mtl_transformers import MultiTaskModel, train
 from mtl_transformers.config import load_config
@@ -128,10 +129,12 @@ FEW_STEPS = {"training.epochs": None, "training.steps": 4, "training.learning_ra
 FEW_TOKENS = {"training.max_tokens": 100}  # one row of three windows
 
 
-def seen(directory: Path, encoder: Path, *, sabotage: Any = None, **overrides: Any) -> tuple[Any, Any]:
+def seen(directory: Path, encoder: Path, *, sabotage: Any = None, **overrides: Any) -> tuple[Any, dict[str, Tensor]]:
     rows = [*questions(20), *UNANSWERED]
     found = observed_run(config_of(directory, encoder, rows, MIXED, **FEW_STEPS, **overrides), sabotage=sabotage)
-    return found, weights_of(directory / "run" / "last")
+    weights = dict(weights_of(directory / "run" / "last"))
+    del weights["heads.qa.out.bias"]  # it moves all logits of a window alike: its gradient is rounding noise
+    return found, weights
 
 
 def test_micro_batches_train_like_the_whole_step(tmp_path: Path, steady_bert: Path) -> None:

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
+from mtl_transformers.text.squad import exact_match, word_f1
 
 if TYPE_CHECKING:
     import evaluate
 
-Inputs = Literal["labels", "values", "tags", "scores", "any"]
+Inputs = Literal["labels", "values", "tags", "scores", "answers", "any"]
 Rows = Sequence[Sequence[str]]
 
 FOREIGN = "evaluate:"
@@ -38,7 +39,8 @@ class Metric:
         name: as in the config.
         inputs: what it compares. ``labels``: label ids ``[N]`` or 0/1 rows ``[N, C]``; ``values``: numbers
             ``[N]``; ``tags``: one list of tags for each row; ``scores``: a score of each label, ``[N, C]``
-            (of two labels also ``[N]``), with label ids or 0/1 rows; ``any``: unknown.
+            (of two labels also ``[N]``), with label ids or 0/1 rows; ``answers``: a text for each question, with a list
+            of the right ones; ``any``: unknown.
         higher_is_better: its direction; assumed of a foreign metric.
         low: its lowest value; ``None`` where there is none or it is unknown.
         high: its highest value; likewise.
@@ -83,6 +85,8 @@ METRICS: dict[str, Metric] = {
         Metric("perplexity", "values", higher_is_better=False, low=1.0, high=None),
         Metric("span_f1", "tags", higher_is_better=True, low=0.0, high=1.0),
         Metric("tag_accuracy", "tags", higher_is_better=True, low=0.0, high=1.0),
+        Metric("squad_f1", "answers", higher_is_better=True, low=0.0, high=1.0),
+        Metric("exact_match", "answers", higher_is_better=True, low=0.0, high=1.0),
     )
 }
 
@@ -126,7 +130,7 @@ def compute(name: str, *, predictions: ArrayLike | Rows, references: ArrayLike |
         raise DataError(f"metric {name!r}: there is no labelled row to score")
     if spec.inputs == "any":
         return _compute_foreign(name, predictions, references)
-    if spec.inputs != "tags":
+    if spec.inputs not in ("tags", "answers"):
         predictions, references = np.asarray(predictions), np.asarray(references)
         if spec.inputs != "labels" and not np.isfinite(predictions).all():
             raise ModelError(
@@ -152,6 +156,8 @@ def evaluation_module(name: str, predictions: ArrayLike | Rows, references: Arra
     from evaluate.info import Features, Value
 
     def feature(values: ArrayLike | Rows) -> object:
+        if METRICS[name].inputs == "answers":
+            return Value("string") if values is predictions else [Value("string")]
         if METRICS[name].inputs == "tags":
             return [Value("string")]
         array = np.asarray(values)
@@ -371,6 +377,17 @@ def _tag_accuracy(predictions: Sequence[Sequence[str]], references: Sequence[Seq
     return sum(right) / len(right) if right else 0.0
 
 
+def _over_questions(
+    compare: Callable[[str, Sequence[str]], float],
+) -> Callable[[Sequence[str], Sequence[Sequence[str]]], float]:
+    """Return the mean over questions of what an answer and the right ones give."""
+
+    def score(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+        return sum(map(compare, predictions, references)) / len(references)
+
+    return score
+
+
 _SCORES: dict[str, Callable[..., float]] = {
     "accuracy": _accuracy,
     "f1_macro": _prf(2, "macro"),
@@ -390,4 +407,6 @@ _SCORES: dict[str, Callable[..., float]] = {
     "perplexity": _perplexity,
     "span_f1": _span_f1,
     "tag_accuracy": _tag_accuracy,
+    "squad_f1": _over_questions(word_f1),
+    "exact_match": _over_questions(exact_match),
 }

@@ -72,6 +72,28 @@ def sentences(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
     return rows
 
 
+def questions(num_rows: int, *, seed: int = 0, num_words: int = 60, place: int | None = None) -> list[Row]:
+    """Questions after the place that stands in a long context of words of one piece each, by a tiny tokenizer.
+
+    Args:
+        num_rows: questions.
+        seed: of words and places.
+        num_words: of a context.
+        place: which word the answer is; ``None``: any.
+    """
+    rng = random.Random(seed)
+    short = ("the", "my", "and", "how", "of", "on", "very", "much")
+    rows = []
+    for number in range(num_rows):
+        words, answer = rng.choices(short, k=num_words), rng.choice(PLACES)
+        at = rng.randrange(num_words) if place is None else place
+        words[at] = answer
+        start = len(" ".join([*words[:at], ""]))
+        answers = [{"text": answer, "answer_start": start}]
+        rows.append({"id": f"q{number}", "question": "to ?", "context": " ".join(words), "answers": answers})
+    return rows
+
+
 def _tagged(word: str) -> list[tuple[str, str]]:
     if word in FILLERS:
         return [(word, "O")]

@@ -88,11 +88,11 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
             num_names=3,
         ),
         "",
-        *_plan_notes(plan["datasets"]),
+        *_plan_notes(plan["datasets"], plan["tasks"]),
     )
 
 
-def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
+def _plan_notes(datasets: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]]) -> list[str]:
     notes = []
     for of in datasets:
         passes = of["encoder_passes_per_row"]
@@ -105,6 +105,11 @@ def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
             took = ", ".join(f"{key} {rows:,}" for key, rows in filters.items() if rows)
             if took:
                 notes.append(f"{of['dataset']}, {split}: rows that filters left out: {took}")
+    for of in tasks:
+        if of.get("answers_repaired"):
+            notes.append(f"{of['task']}: answers that stand elsewhere, repaired: {of['answers_repaired']:,}")
+        if of.get("answers_lost"):
+            notes.append(f"{of['task']}: answers that are not in their context, left out: {of['answers_lost']:,}")
     return notes
 
 

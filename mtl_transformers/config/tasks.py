@@ -33,7 +33,7 @@ class TaskConfig(Section):
     data: Text
     """The dataset that it is predicted from."""
     kind: str
-    """classification, multi_label, regression, token_classification, similarity, masked_lm."""
+    """The kind of task: classification, multi_label, regression, token_classification, …"""
     weight: Positive = 1.0
     """Factor of its loss."""
     metrics: tuple[Text, ...] = ()

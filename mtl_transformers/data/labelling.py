@@ -16,10 +16,12 @@ from typing import Any
 import datasets
 
 from mtl_transformers.data.caching import BATCH_ROWS, cached_map, content_key, digest
-from mtl_transformers.data.cells import reader_of
+from mtl_transformers.data.cells import cells_of, reader_of
 from mtl_transformers.data.origins import Places
 from mtl_transformers.errors import DataError
+from mtl_transformers.tasks.answer_cells import AnswerCounts
 from mtl_transformers.tasks.labels import UnknownLabelError, listed
+from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.tasks.task import EncodedLabel, LabelType, Task
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import Input
@@ -54,6 +56,17 @@ def shown_row(table: datasets.Dataset, row: int, places: Places, *, columns: Seq
     cells, (place,) = table.select_columns(list(columns))[row], places.of([row])
     text = " ".join(cell if isinstance(cell, str) else " ".join(map(str, cell or ())) for cell in cells.values())
     return f"{place} ({text if len(text) <= SHOWN else text[:SHOWN] + '…'!r})"
+
+
+def answer_counts(table: datasets.Dataset, task: QuestionAnswering, given: Input) -> AnswerCounts:
+    """Count the answers of a table that are not trained as they were given."""
+    counts = AnswerCounts()
+    cells = cells_of(table, task.label_columns(task.options))
+    for start in range(0, len(table), BATCH_ROWS):
+        contexts = texts_of(table, slice(start, start + BATCH_ROWS), given)
+        for text, of_row in zip(contexts, cells, strict=False):
+            counts += task.answer_counts(of_row, text=text)
+    return counts
 
 
 def encode_labels(

@@ -39,8 +39,8 @@ def predict_file(
     """Answer every row of a file, in its order.
 
     JSON lines hold one object for each row: its ``id``, and each task's prediction. A table (csv, tsv, parquet) has the
-    ``id`` and a column for each task with its answer (as JSON where it is more than a label or a number), and for a
-    label its score in ``<task>_score``. A file without rows gives a file without rows.
+    ``id`` and a column for each task with its answer (as JSON where it is more than a label, a number or a text), and
+    for a label or a text its score in ``<task>_score``. A file without rows gives a file without rows.
 
     Args:
         model: answers.
@@ -162,10 +162,10 @@ def _table_row(answer: FileRow, *, like: FileRow | None = None) -> FileRow:
 
 
 def _cell(prediction: Prediction) -> Any:
-    """Return the answer itself: a label or a number as it is, anything longer as JSON."""
+    """Return the answer itself: a label, a number or a text as it is, anything longer as JSON."""
     if isinstance(prediction, list):
         return json.dumps(prediction, ensure_ascii=False)
-    for key in ("label", "value"):
+    for key in ("label", "value", "answer"):
         if key in prediction:
             return prediction[key]
     return json.dumps(next(iter(prediction.values())), ensure_ascii=False)

@@ -128,7 +128,8 @@ def _mismatch(task: Task) -> str | None:
             return f"it has {task.num_fitted} outputs, and {len(values[field])} {field}"
     if len(task.output_names) != len(task.label_counts or task.output_names):
         return "two of its labels have the same name"
-    if min(values["counts"], default=0) < 0 or not any(values["counts"]) or values.get("num_rows", 1) < 1:
+    counts = values.get("counts", (1,))
+    if min(counts, default=0) < 0 or not any(counts) or values.get("num_rows", 1) < 1:
         return "its counts are not those of training rows"
     return None
 

@@ -7,6 +7,7 @@ from mtl_transformers.errors import ModelError
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.masked_lm import MaskedLM
 from mtl_transformers.tasks.multi_label import MultiLabel
+from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.tasks.regression import Regression
 from mtl_transformers.tasks.similarity import Similarity
 from mtl_transformers.tasks.task import Task
@@ -17,6 +18,7 @@ KINDS: Mapping[str, type[Task]] = {
     "multi_label": MultiLabel,
     "regression": Regression,
     "token_classification": TokenClassification,
+    "question_answering": QuestionAnswering,
     "similarity": Similarity,
     "masked_lm": MaskedLM,
 }

@@ -13,6 +13,7 @@ EXAMPLES: dict[str, list[Any]] = {
     "multi_label": [["a"], ["b"]],
     "regression": [1.0, 2.0],
     "token_classification": [["B-X", "O"]],
+    "question_answering": [["an answer"], []],
     "similarity": [1.0, 2.0],
     "masked_lm": [],
 }
@@ -48,6 +49,7 @@ def test_the_first_metrics_are_those_of_the_design() -> None:
         "f1_micro",
         "pearson",
         "span_f1",
+        "squad_f1",
         "spearman",
         "masked_accuracy",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mtl_transformers.config.sections import (
+from mtl_transformers.config.data_section import (
     AugmentConfig,
     DataConfig,
     FilterConfig,

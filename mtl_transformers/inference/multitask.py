@@ -30,6 +30,7 @@ from mtl_transformers.inference.precision import (
 from mtl_transformers.inference.rows import GivenRow, check_rows, columns_of, lacking, listed, read_row
 from mtl_transformers.inference.served import ServedTask as ServedTask
 from mtl_transformers.inference.served import read_entry
+from mtl_transformers.inference.text_encoders import TextEncoders
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import public_name
 from mtl_transformers.model.encoder import load_encoder
@@ -39,13 +40,11 @@ from mtl_transformers.model.tokenizer import (
     check_vocabulary,
     load_tokenizer,
     pad_id,
-    text_backend,
     vocabulary,
-    words_backend,
 )
 from mtl_transformers.tasks.task import EncoderFacts, Logits, Prediction
-from mtl_transformers.text.encoding import Features, Form, TextEncoder
-from mtl_transformers.text.inputs import Encoding, Input, encode, shared
+from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.inputs import Input, encode, shared
 from mtl_transformers.text.masking import with_blanks
 from mtl_transformers.text.rows import RowOf, text_of
 
@@ -58,32 +57,6 @@ Answer = dict[str, Prediction]
 Item = TypeVar("Item")
 _NO_LOGITS: Logits = np.empty((0, 0), dtype=np.float32)
 _LOG = logging.getLogger(__name__)
-
-
-class TextEncoders:
-    """The text encoders of one tokenizer, by form and length, made when they are first needed."""
-
-    def __init__(self, tokenizer: Tokenizer, *, uses_token_types: bool) -> None:
-        self._backends = {"words": words_backend(tokenizer), "text": text_backend(tokenizer)}
-        self._uses_token_types = uses_token_types
-        self._made: dict[tuple[str, int], TextEncoder] = {}
-
-    def get(self, form: Form, *, max_length: int) -> TextEncoder:
-        """Return the encoder of a form at a length."""
-        backend = "words" if form == "words" else "text"
-        if (backend, max_length) not in self._made:
-            self._made[backend, max_length] = TextEncoder(
-                self._backends[backend], max_length=max_length, uses_token_types=self._uses_token_types
-            )
-        return self._made[backend, max_length]
-
-    def key(self, form: Form) -> str:
-        """Return what identifies the behaviour of a form's encoders."""
-        return self._backends["words" if form == "words" else "text"].to_str() + str(self._uses_token_types)
-
-    def encoding(self, given: Input) -> Encoding:
-        """Return how the texts of an input become features."""
-        return Encoding(self.get(given.form, max_length=given.max_length), self.key(given.form))
 
 
 class MultiTaskModel:

@@ -20,14 +20,10 @@ from mtl_transformers.data.preparing import Tables, check_columns, fit_task, loa
 from mtl_transformers.data.review import Review
 from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import ConfigError, DataError
-from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask, TextEncoders
-from mtl_transformers.model.encoder import (
-    Encoder,
-    enable_gradient_checkpointing,
-    freeze,
-    head_pooler,
-    load_encoder,
-)
+from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
+from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.model.encoder import Encoder, head_pooler, load_encoder
+from mtl_transformers.model.freezing import enable_gradient_checkpointing, freeze
 from mtl_transformers.model.head_spec import head_spec
 from mtl_transformers.model.heads import build_head
 from mtl_transformers.model.masked_head import start_from_pretrained

@@ -130,7 +130,7 @@ FEW_TOKENS = {"training.max_tokens": 100}  # one row of three windows
 
 
 def seen(directory: Path, encoder: Path, *, sabotage: Any = None, **overrides: Any) -> tuple[Any, dict[str, Tensor]]:
-    rows = [*questions(20), *UNANSWERED]
+    rows = [*questions(10, num_words=20), *questions(10, seed=5, num_words=100), *UNANSWERED]  # 1, 3 or 5 windows
     found = observed_run(config_of(directory, encoder, rows, MIXED, **FEW_STEPS, **overrides), sabotage=sabotage)
     weights = dict(weights_of(directory / "run" / "last"))
     del weights["heads.qa.out.bias"]  # it moves all logits of a window alike: its gradient is rounding noise

@@ -24,7 +24,7 @@ class TaskConfig(Section):
     data: Text
     """The dataset that it is predicted from."""
     kind: str
-    """classification, multi_label, regression, token_classification."""
+    """classification, multi_label, regression, token_classification, multiple_choice, ranking."""
     weight: Positive = 1.0
     """Factor of its loss."""
     metrics: tuple[Text, ...] = ()

@@ -50,8 +50,21 @@ class HashSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """Rows of pairs that become one row for each query, with a list of its candidates.
+
+    Attributes:
+        column: whose equal values are one query; ``None``: equal texts of the query are, or the rows are such already.
+        labels: the columns that become lists beside the candidates.
+    """
+
+    column: str | None
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """How a dataset is read and made ready: split, shuffle, limit, filter, in this order.
+    """How a dataset is read and made ready: group, split, shuffle, limit, filter, in this order.
 
     Attributes:
         source: where its tables come from.
@@ -63,6 +76,8 @@ class DatasetSpec:
         shuffle: shuffle each split by the seed before the limit.
         limit: at most this many rows, by split.
         drop_empty: leave out rows without text instead of refusing them.
+        group: how rows are put together; ``None``: each stands for itself. The text columns are then the query's and
+            the candidates'.
     """
 
     source: Source
@@ -74,6 +89,7 @@ class DatasetSpec:
     shuffle: bool = False
     limit: Mapping[str, int] = field(default_factory=dict)
     drop_empty: bool = False
+    group: Grouping | None = None
 
     @property
     def name(self) -> str:

@@ -86,7 +86,7 @@ class Regression(Task):
     ) -> Self:
         """Take mean and standard deviation of each target over the training rows."""
         targets = distinct(cls.label_columns(options))
-        values = np.fromiter((_number(cell) for row in cells for cell in row), dtype=np.float64)
+        values = np.fromiter((number(cell) for row in cells for cell in row), dtype=np.float64)
         columns = [column[~np.isnan(column)] for column in values.reshape(-1, len(targets)).T]
         for target, column in zip(targets, columns, strict=True):
             if not len(column):
@@ -123,7 +123,7 @@ class Regression(Task):
 
     def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
         """Return the targets in their own unit, NaN where one is null; ``None`` where all are."""
-        values = [_number(cell) for cell in cells]
+        values = [number(cell) for cell in cells]
         return None if all(map(math.isnan, values)) else values
 
     def _labels(self, labels: Sequence[Sequence[float]], rows: Sequence[Features]) -> tuple[Tensor, int]:
@@ -195,8 +195,12 @@ class Regression(Task):
         return [prediction["value"]] if len(self.targets) == 1 else [prediction["values"][t] for t in self.targets]
 
 
-def _number(cell: Any) -> float:
-    """Return a label cell as a number, null as NaN; one bad cell of a CSV column turned the others into text."""
+def number(cell: Any) -> float:
+    """Return a label cell as a number, null as NaN; one bad cell of a CSV column turned the others into text.
+
+    Raises:
+        DataError: it is no finite number.
+    """
     if cell is None:
         return math.nan
     if isinstance(cell, str):
@@ -210,6 +214,6 @@ def _number(cell: Any) -> float:
 
 def _read(text: str) -> float:
     with suppress(ValueError):
-        if math.isfinite(number := float(text)):
-            return number
+        if math.isfinite(value := float(text)):
+            return value
     raise DataError(f"label {text!r} is no number; expected a number or an empty cell")

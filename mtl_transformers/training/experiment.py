@@ -109,7 +109,7 @@ def read_tables(config: Config) -> dict[str, Tables]:
     """Load the datasets; each has a train and a validation split, and the columns that it is asked for."""
     tables = {}
     for name, section in config.data.items():
-        tables[name] = load_tables(dataset_spec(name, section), seed=config.seed)
+        tables[name] = load_tables(dataset_spec(name, section, config.tasks), seed=config.seed)
         if section.id is not None:
             check_columns(tables[name], [section.id], needed_by=f"data.{name}.id")
         for split in ("train", "validation"):

@@ -118,7 +118,7 @@ def _with_tasks(model: MultiTaskModel, tasks: Mapping[str, ServedTask]) -> Multi
 def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[EncodedSplit]:
     """Yield the split of every dataset that has it, encoded as its tasks are served."""
     for dataset, section in config.data.items():
-        tables = load_tables(dataset_spec(dataset, section), seed=config.seed)
+        tables = load_tables(dataset_spec(dataset, section, config.tasks), seed=config.seed)
         if split not in tables.splits:
             _LOG.warning("data.%s has no %s split; it has %s", dataset, split, ", ".join(tables.splits))
             continue

@@ -1,7 +1,11 @@
 """A dataset's section as plain values."""
 
-from mtl_transformers.config import dataset_spec, load_config
+from mtl_transformers.config import Config, dataset_spec, load_config
 from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+
+
+def spec_of(config: Config) -> DatasetSpec:
+    return dataset_spec("tickets", config.data["tickets"], config.tasks)
 
 
 def test_every_key_reaches_the_data(smallest):
@@ -20,7 +24,7 @@ def test_every_key_reaches_the_data(smallest):
         "limit": {"train": 10},
         "filter": {"drop_empty": True},
     }
-    spec = dataset_spec("tickets", load_config(smallest).data["tickets"])
+    spec = spec_of(load_config(smallest))
     assert spec == DatasetSpec(
         source=Source(
             name="tickets",
@@ -42,10 +46,10 @@ def test_every_key_reaches_the_data(smallest):
 
 
 def test_defaults_are_absence(smallest):
-    spec = dataset_spec("tickets", load_config(smallest).data["tickets"])
+    spec = spec_of(load_config(smallest))
     assert spec == DatasetSpec(source=Source(name="tickets", path="csv"), text=("body",))
 
 
 def test_a_column_can_name_the_split(smallest):
     config = load_config(smallest, {"data.tickets.split": {"column": "part", "values": {"dev": "validation"}}})
-    assert dataset_spec("tickets", config.data["tickets"]).split == ColumnSplit("part", {"dev": "validation"})
+    assert spec_of(config).split == ColumnSplit("part", {"dev": "validation"})

@@ -207,6 +207,8 @@ def _place(cells: Cells, options: MultipleChoiceOptions) -> int | None:
     else:
         present = [pair for pair in zip(options.options, cells[1:], strict=True) if pair[1] is not None]
         names, texts = [name for name, _ in present], [text for _, text in present]
+    if not texts:
+        raise DataError("the row has a label and no options; expected at least one")
     if label in names:
         return names.index(str(label))
     number = int(label) if isinstance(label, int) or label.isdecimal() else None

@@ -13,12 +13,16 @@ EXAMPLES: dict[str, list[Any]] = {
     "multi_label": [["a"], ["b"]],
     "regression": [1.0, 2.0],
     "token_classification": [["B-X", "O"]],
+    "multiple_choice": [0, 1],
+    "ranking": [[1, 0], [2, 0]],
 }
+OPTIONS: dict[str, dict[str, Any]] = {"multiple_choice": {"options": "options"}}
 
 
 def example(kind: str) -> Task:
-    cells = ((cell,) for cell in EXAMPLES[kind])
-    options = KINDS[kind].options_type(label="y")
+    options = KINDS[kind].options_type(label="y", **OPTIONS.get(kind, {}))
+    others = [["a", "b"]] * (len(KINDS[kind].label_columns(options)) - 1)
+    cells = ((cell, *others) for cell in EXAMPLES[kind])
     return KINDS[kind].fit("t", options, metrics=(), cells=cells, class_names=None)
 
 
@@ -41,7 +45,8 @@ def test_the_first_metric_of_a_kind_is_its_default_and_may_be_a_term_of_mean(kin
 
 
 def test_the_first_metrics_are_those_of_the_design() -> None:
-    assert [example(kind).metrics[0] for kind in KINDS] == ["accuracy", "f1_micro", "pearson", "span_f1"]
+    first = ["accuracy", "f1_micro", "pearson", "span_f1", "accuracy", "mrr"]
+    assert [example(kind).metrics[0] for kind in KINDS] == first
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ differ between them; what the labels mean is the task's.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from mtl_transformers.data.filtering import check_texts, drop_empty
 from mtl_transformers.data.origins import Origin, Places, without_numbers
 from mtl_transformers.data.spec import DatasetSpec, Grouping
 from mtl_transformers.errors import DataError
+
+_LOG = logging.getLogger(__name__)
 
 _Numbers = NDArray[np.int64]
 
@@ -52,7 +55,11 @@ def _grouped(
         _check_lists(table, group, candidates, without_numbers(table, origin)[1], where=where)
         return table
     if spec.drop_empty:
-        table, _ = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
+        num_rows = len(table)
+        table, kept = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
+        _LOG.info(
+            "data.%s, %s: rows without text, left out of their queries: %d", spec.name, split, num_rows - len(kept)
+        )
     places = without_numbers(table, origin)[1]
     check_texts(table, places, dataset=spec.name, split=split, text=spec.text)
     by = group.column or query
@@ -98,16 +105,14 @@ def _check_lists(table: datasets.Dataset, group: Grouping, candidates: str, plac
     for batch in column_batches(table, [candidates, *group.labels]):
         for label in group.labels:
             if not holds_lists(table, label):
-                raise DataError(
-                    f"{where}: column {candidates!r} holds lists, so {label!r} needs lists as long as these"
-                )
+                raise DataError(f"{where}: column {candidates!r} holds lists, so {label!r} needs lists too")
             lengths = [pc.list_value_length(batch.column(column)) for column in (candidates, label)]
             wrong = np.flatnonzero(pc.fill_null(pc.not_equal(*lengths), False).to_numpy())  # noqa: FBT003
             if len(wrong):
                 (place,) = places.of([start + int(wrong[0])])
                 counts = [length[int(wrong[0])].as_py() for length in lengths]
                 raise DataError(
-                    f"{where}, {place}: {counts[0]} {candidates!r} and {counts[1]} {label!r}; expected as many"
+                    f"{where}, {place}: {counts[0]} cells in {candidates!r}, {counts[1]} in {label!r}; expected as many"
                 )
         start += len(batch)
 

@@ -107,6 +107,25 @@ def test_tag_accuracy_of_rows_without_words_is_zero() -> None:
     assert compute("tag_accuracy", predictions=[[], []], references=[[], []]) == 0.0
 
 
+# rankings
+
+
+def test_rankings_are_scored_query_by_query_and_averaged_over_those_with_a_relevant_candidate() -> None:
+    scores = [[0.1, 0.9, 0.5], [2.0, 1.0], [1.0]]
+    relevances = [[2.0, 0.0, 0.0], [1.0, 0.0], [0.0]]
+    assert compute("mrr", predictions=scores, references=relevances) == pytest.approx((1 / 3 + 1) / 2)
+    assert compute("map", predictions=scores, references=relevances) == pytest.approx((1 / 3 + 1) / 2)
+    assert compute("ndcg", predictions=scores, references=relevances) == pytest.approx((1 / 2 + 1) / 2)
+    assert compute("ndcg_1", predictions=scores, references=relevances) == pytest.approx(1 / 2)
+    assert compute("ndcg_10", predictions=scores, references=relevances) == pytest.approx((1 / 2 + 1) / 2)
+    assert compute("mrr", predictions=[[1.0, 2.0]], references=[[0.0, 0.0]]) == 0.0
+
+
+def test_scores_of_candidates_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ModelError, match="training has diverged"):
+        compute("mrr", predictions=[[1.0], [float("nan"), 1.0]], references=[[1.0], [1.0, 0.0]])
+
+
 # roc_auc
 
 

@@ -122,7 +122,7 @@ def test_empty_candidates_are_left_out_and_not_their_queries(tmp_path: Path) -> 
         (
             changed(3, query="green"),
             {},
-            r"column 'query': .*line 2 and .*line 4 are of one group, and their texts differ",
+            r"'query': .*line 2 and .*line 4 are of one group, and their texts differ",
         ),
         (changed(1, key=None), {}, r"faq.jsonl, line 2, column 'key': the group is null"),
         (ROWS, {"column": "kye"}, r"split 'test' has the columns .* and no 'kye'; did you mean 'key'\?"),

@@ -31,7 +31,7 @@ from mtl_transformers.config import Config, DataConfig, FilterConfig, SplitByCol
 from mtl_transformers.config.tasks import task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
-from mtl_transformers.text import decoding
+from mtl_transformers.text import choosing, decoding
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -276,6 +276,9 @@ def test_predictions_have_the_keys_of_real_ones():
         "mood": decoding.ValuesPrediction,
         "entities": decoding.SpanPrediction,
         "part_of_speech": decoding.TagsPrediction,
+        "choice": choosing.ChoicePrediction,
+        "rank": choosing.RankingPrediction,
+        "rank_of_one": choosing.CandidatePrediction,
     }
     assert shown.keys() == kinds.keys()
     for name, kind in kinds.items():

@@ -12,7 +12,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from little import dataset, raw_config, searches, tickets
-from observed import divide_by_own_micro_batch, largest_difference, observed_run, weights_of
 
 from mtl_transformers import MultiTaskModel, load_config, train
 from mtl_transformers.config import Config
@@ -270,19 +269,6 @@ def test_a_table_of_pairs_gets_a_score_in_each_row(trained: tuple[Config, Any], 
     assert list(found[0]) == ["rank", "point"]
     for row, answer, stored in zip(found, expected, pq.read_table(tmp_path / "out.parquet").to_pylist(), strict=True):
         assert float(row["rank"]) == stored["rank"] == answer["rank"]["score"]
-
-
-def test_queries_in_small_micro_batches_train_like_whole_steps(tmp_path: Path, steady_bert: Path) -> None:
-    settings = {"training.epochs": None, "training.steps": 8, "training.learning_rate": 1e-4}
-    seen = observed_run(config(tmp_path / "whole", steady_bert, settings))
-    few = {**settings, "training.max_tokens": 60}
-    cut = observed_run(config(tmp_path / "cut", steady_bert, few))
-    assert sum(map(len, cut["parts"])) > 2 * sum(map(len, seen["parts"]))
-    assert cut["items"] == seen["items"]
-    whole = weights_of(tmp_path / "whole" / "run" / "last")
-    assert largest_difference(weights_of(tmp_path / "cut" / "run" / "last"), whole) < 1e-5
-    observed_run(config(tmp_path / "wrong", steady_bert, few), sabotage=divide_by_own_micro_batch)
-    assert largest_difference(weights_of(tmp_path / "wrong" / "run" / "last"), whole) > 1e-4
 
 
 # configs that cannot be

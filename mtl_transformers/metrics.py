@@ -21,11 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
 from mtl_transformers.rankings import average_precision, ndcg, reciprocal_rank
+from mtl_transformers.text.squad import exact_match, word_f1
 
 if TYPE_CHECKING:
     import evaluate
 
-Inputs = Literal["labels", "values", "tags", "scores", "rankings", "any"]
+Inputs = Literal["labels", "values", "tags", "scores", "answers", "rankings", "any"]
 Rows = Sequence[Sequence[str]] | Sequence[Sequence[float]]
 
 FOREIGN = "evaluate:"
@@ -40,8 +41,8 @@ class Metric:
         name: as in the config.
         inputs: what it compares. ``labels``: label ids ``[N]`` or 0/1 rows ``[N, C]``; ``values``: numbers
             ``[N]``; ``tags``: one list of tags for each row; ``scores``: a score of each label, ``[N, C]``
-            (of two labels also ``[N]``), with label ids or 0/1 rows; ``rankings``: one list for each query, of
-            scores and of relevances; ``any``: unknown.
+            (of two labels also ``[N]``), with label ids or 0/1 rows; ``answers``: a text for each question, with a list
+            of the right ones; ``rankings``: one list for each query, of scores and of relevances; ``any``: unknown.
         higher_is_better: its direction; assumed of a foreign metric.
         low: its lowest value; ``None`` where there is none or it is unknown.
         high: its highest value; likewise.
@@ -75,13 +76,19 @@ METRICS: dict[str, Metric] = {
         Metric("precision", "labels", higher_is_better=True, low=0.0, high=1.0),
         Metric("recall", "labels", higher_is_better=True, low=0.0, high=1.0),
         Metric("matthews", "labels", higher_is_better=True, low=-1.0, high=1.0),
+        Metric("kappa_quadratic", "labels", higher_is_better=True, low=-1.0, high=1.0),
         Metric("roc_auc", "scores", higher_is_better=True, low=0.0, high=1.0),
         Metric("mse", "values", higher_is_better=False, low=0.0, high=None),
         Metric("mae", "values", higher_is_better=False, low=0.0, high=None),
         Metric("pearson", "values", higher_is_better=True, low=-1.0, high=1.0),
         Metric("spearman", "values", higher_is_better=True, low=-1.0, high=1.0),
+        Metric("retrieval_accuracy", "labels", higher_is_better=True, low=0.0, high=1.0),
+        Metric("masked_accuracy", "labels", higher_is_better=True, low=0.0, high=1.0),
+        Metric("perplexity", "values", higher_is_better=False, low=1.0, high=None),
         Metric("span_f1", "tags", higher_is_better=True, low=0.0, high=1.0),
         Metric("tag_accuracy", "tags", higher_is_better=True, low=0.0, high=1.0),
+        Metric("squad_f1", "answers", higher_is_better=True, low=0.0, high=1.0),
+        Metric("exact_match", "answers", higher_is_better=True, low=0.0, high=1.0),
         Metric("mrr", "rankings", higher_is_better=True, low=0.0, high=1.0),
         Metric("map", "rankings", higher_is_better=True, low=0.0, high=1.0),
         Metric("ndcg", "rankings", higher_is_better=True, low=0.0, high=1.0),
@@ -132,7 +139,7 @@ def compute(name: str, *, predictions: ArrayLike | Rows, references: ArrayLike |
         raise DataError(f"metric {name!r}: there is no labelled row to score")
     if spec.inputs == "any":
         return _compute_foreign(name, predictions, references)
-    if spec.inputs not in ("tags", "rankings"):
+    if spec.inputs not in ("tags", "answers", "rankings"):
         predictions, references = np.asarray(predictions), np.asarray(references)
     if spec.inputs in ("values", "scores", "rankings"):
         rows = predictions if isinstance(predictions, Sequence) else [predictions]
@@ -160,6 +167,8 @@ def evaluation_module(name: str, predictions: ArrayLike | Rows, references: Arra
     from evaluate.info import Features, Value
 
     def feature(values: ArrayLike | Rows) -> object:
+        if METRICS[name].inputs == "answers":
+            return Value("string") if values is predictions else [Value("string")]
         if METRICS[name].inputs in ("tags", "rankings"):
             return [Value("string" if METRICS[name].inputs == "tags" else "float64")]
         array = np.asarray(values)
@@ -288,6 +297,15 @@ def _matthews(predictions: Sequence[object], references: Sequence[object]) -> fl
     return float(matthews_corrcoef(references, predictions))
 
 
+def _kappa_quadratic(predictions: Sequence[object], references: Sequence[object]) -> float:
+    """Cohen's kappa with quadratic weights (Cohen 1968) of places on a scale; 0 when both sides are one constant."""
+    from sklearn.metrics import cohen_kappa_score
+
+    if len(np.unique([*predictions, *references])) == 1:
+        return 0.0
+    return float(cohen_kappa_score(references, predictions, weights="quadratic"))
+
+
 def _roc_auc(scores: Sequence[object], references: Sequence[object]) -> float:
     """Area under the ROC curve, one label against the rest, averaged over labels.
 
@@ -346,6 +364,13 @@ def _correlation(
     return value if np.isfinite(value) else 0.0
 
 
+def _perplexity(predictions: Sequence[object], references: Sequence[object]) -> float:
+    """Return exp of the mean of what log-probabilities lack to those of certain answers, which are 0."""
+    lacks = np.asarray(references, dtype=np.float64) - np.asarray(predictions, dtype=np.float64)
+    with np.errstate(over="ignore"):  # infinite then
+        return float(np.exp(lacks.mean()))
+
+
 def _span_f1(predictions: Sequence[object], references: Sequence[object]) -> float:
     """Micro F1 of exact spans, as conlleval counts them; 0 where there is no span at all."""
     from seqeval.metrics import f1_score
@@ -361,6 +386,17 @@ def _tag_accuracy(predictions: Sequence[Sequence[str]], references: Sequence[Seq
         for tag, gold in zip(tags, golds, strict=True)
     ]
     return sum(right) / len(right) if right else 0.0
+
+
+def _over_questions(
+    compare: Callable[[str, Sequence[str]], float],
+) -> Callable[[Sequence[str], Sequence[Sequence[str]]], float]:
+    """Return the mean over questions of what an answer and the right ones give."""
+
+    def score(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+        return sum(map(compare, predictions, references)) / len(references)
+
+    return score
 
 
 def _over_queries(
@@ -384,13 +420,19 @@ _SCORES: dict[str, Callable[..., float]] = {
     "precision": _prf(0, "macro"),
     "recall": _prf(1, "macro"),
     "matthews": _matthews,
+    "kappa_quadratic": _kappa_quadratic,
     "roc_auc": _roc_auc,
     "mse": _mse,
     "mae": _mae,
     "pearson": _pearson,
     "spearman": _spearman,
+    "retrieval_accuracy": _accuracy,
+    "masked_accuracy": _accuracy,
+    "perplexity": _perplexity,
     "span_f1": _span_f1,
     "tag_accuracy": _tag_accuracy,
+    "squad_f1": _over_questions(word_f1),
+    "exact_match": _over_questions(exact_match),
     "mrr": _over_queries(reciprocal_rank),
     "map": _over_queries(average_precision),
     "ndcg": _over_queries(ndcg),

@@ -54,6 +54,12 @@ def pairs(num_rows: int, *, seed: int = 0) -> list[Row]:
     return rows
 
 
+def scored_pairs(num_rows: int, *, seed: int = 0) -> list[Row]:
+    """Pairs as `pairs`, with a score from 1 to 4."""
+    rng = random.Random(seed)
+    return [{**row, "score": 3 * (row["relation"] == "same") + rng.random() + 1} for row in pairs(num_rows, seed=seed)]
+
+
 def sentences(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
     """Rows of words with a BIO tag each."""
     rng = random.Random(seed)
@@ -63,6 +69,28 @@ def sentences(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
         tagged = [(part, tag) for word in words for part, tag in _tagged(word)]
         tags = None if rng.random() < holes else [tag for _, tag in tagged]
         rows.append({"tokens": [word for word, _ in tagged], "tags": tags})
+    return rows
+
+
+def questions(num_rows: int, *, seed: int = 0, num_words: int = 60, place: int | None = None) -> list[Row]:
+    """Questions after the place that stands in a long context of words of one piece each, by a tiny tokenizer.
+
+    Args:
+        num_rows: questions.
+        seed: of words and places.
+        num_words: of a context.
+        place: which word the answer is; ``None``: any.
+    """
+    rng = random.Random(seed)
+    short = ("the", "my", "and", "how", "of", "on", "very", "much")
+    rows = []
+    for number in range(num_rows):
+        words, answer = rng.choices(short, k=num_words), rng.choice(PLACES)
+        at = rng.randrange(num_words) if place is None else place
+        words[at] = answer
+        start = len(" ".join([*words[:at], ""]))
+        answers = [{"text": answer, "answer_start": start}]
+        rows.append({"id": f"q{number}", "question": "to ?", "context": " ".join(words), "answers": answers})
     return rows
 
 
@@ -121,6 +149,15 @@ TICKET_TASKS: dict[str, Row] = {
 """One task of each kind, on one dataset."""
 
 
+UNLABELLED_TASKS: dict[str, Row] = {
+    "fill": {"data": "tickets", "kind": "masked_lm"},
+    "words": {"data": "pairs", "kind": "masked_lm", "whole_words": True, "probability": 0.3},
+    "close": {"data": "pairs", "kind": "similarity", "label": "score", "scale": [0, 5]},
+    "find": {"data": "pairs", "kind": "similarity", "group_size": 4},
+}
+"""Hidden tokens and embeddings, beside a classification on the dataset of the first one."""
+
+
 def raw_config(directory: Path, encoder: Path, *, data: Mapping[str, Any], tasks: Mapping[str, Any]) -> Row:
     """Return a quick config in fp32 over some datasets, as a YAML file would hold it."""
     return {
@@ -153,6 +190,22 @@ def ticket_config(
     )
     raw = raw_config(directory, encoder, data={"tickets": {**section, "id": "id"}}, tasks=tasks)
     return load_config(raw, overrides)
+
+
+def unlabelled_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return a config of tasks that hide tokens or embed texts, one of them beside a classification."""
+    data = {
+        "tickets": dataset(directory, "tickets", text="body", train=tickets(40), validation=tickets(13, seed=1)),
+        "pairs": dataset(
+            directory,
+            "pairs",
+            text=["first", "second"],
+            train=scored_pairs(40),
+            validation=scored_pairs(10, seed=1),
+        ),
+    }
+    tasks = {"intent": TICKET_TASKS["intent"], **UNLABELLED_TASKS}
+    return load_config(raw_config(directory, encoder, data=data, tasks=tasks), overrides)
 
 
 def mixed_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | None = None) -> Config:

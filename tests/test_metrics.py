@@ -247,7 +247,7 @@ def test_per_label_of_rows_and_of_spans() -> None:
 
 
 def test_only_bounded_metrics_where_higher_is_better_may_be_averaged() -> None:
-    assert {name for name in METRICS if not averageable(METRICS[name])} == {"mse", "mae"}
+    assert {name for name in METRICS if not averageable(METRICS[name])} == {"mse", "mae", "perplexity"}
     assert not averageable(metric("evaluate:accuracy"))
 
 

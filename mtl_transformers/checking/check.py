@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtl_transformers.config import Config
 from mtl_transformers.data.cells import cells_of
 from mtl_transformers.data.encoded import EncodedSplit
+from mtl_transformers.data.labelling import answer_counts
+from mtl_transformers.data.preparing import Tables
 from mtl_transformers.errors import CheckpointError, ConfigError
 from mtl_transformers.inference.precision import default_device, resolve_precision
+from mtl_transformers.inference.served import ServedTask
+from mtl_transformers.tasks.answer_cells import AnswerCounts
+from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.tasks.token_classification import TokenClassification
@@ -38,6 +43,7 @@ class CheckedTask:
         nulls: rows whose label is null, by split.
         counts: items by split and label: rows, spans, or words of a plain tag; empty where there are no labels.
         spans: character spans that are not trained as they were given, by split.
+        answers: answers that are not, by split; empty for other kinds.
     """
 
     task: str
@@ -46,6 +52,7 @@ class CheckedTask:
     nulls: Mapping[str, int]
     counts: Mapping[str, Mapping[str, int]]
     spans: Mapping[str, SpanCounts]
+    answers: Mapping[str, AnswerCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,7 @@ def _checked(experiment: Experiment, name: str) -> CheckedTask:
         nulls={split: len(of) + of.num_unlabelled - of.num_labelled[name] for split, of in splits.items()},
         counts=counts if any(counts.values()) else {},
         spans={split: _span_counts(served.task, of) for split, of in splits.items()},
+        answers=_answer_counts(served, experiment.tables[served.dataset]),
     )
 
 
@@ -111,6 +119,12 @@ def _span_counts(task: Task, split: EncodedSplit) -> SpanCounts:
     features = (row for rows in _chunks(split) for row in read.features_of(rows))
     counts = (task.span_counts(of_row, row) for of_row, row in zip(cells, features, strict=True))
     return sum(counts, start=SpanCounts())
+
+
+def _answer_counts(served: ServedTask, tables: Tables) -> dict[str, AnswerCounts]:
+    if not isinstance(served.task, QuestionAnswering):
+        return {}
+    return {split: answer_counts(table, served.task, served.input) for split, table in tables.splits.items()}
 
 
 def _chunks(split: EncodedSplit) -> Iterator[range]:
@@ -160,6 +174,14 @@ def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
                 )
             if dropped := task.spans[split].dropped:
                 yield f"{place}, {split}: spans that overlap one that is kept, and are dropped: {dropped:,}"
+        for split, answers in task.answers.items():
+            if answers.repaired:
+                yield (
+                    f"{place}, {split}: answers that do not stand where the data say, and are repaired: "
+                    f"{answers.repaired:,}"
+                )
+            if answers.lost:
+                yield f"{place}, {split}: answers that are not in their context, and are left out: {answers.lost:,}"
         train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
         rare = [label for label, items in train.items() if items < FEW_ITEMS]
         if rare:

@@ -1,18 +1,22 @@
 """The config: one YAML file, parsed once and strictly into frozen values."""
 
+from mtl_transformers.config.data_section import (
+    AugmentConfig,
+    DataConfig,
+    FilterConfig,
+    SplitByColumn,
+    SplitByShares,
+    SynonymsConfig,
+)
 from mtl_transformers.config.overrides import parse_override
 from mtl_transformers.config.reading import load_config
 from mtl_transformers.config.sections import (
     BalancingConfig,
     BestConfig,
     Config,
-    DataConfig,
     EncoderConfig,
     EvaluationConfig,
-    FilterConfig,
     MixingConfig,
-    SplitByColumn,
-    SplitByHash,
     TrackingConfig,
     TrainingConfig,
 )
@@ -20,6 +24,7 @@ from mtl_transformers.config.specs import dataset_spec
 from mtl_transformers.config.tasks import TaskConfig, first_metric
 
 __all__ = [
+    "AugmentConfig",
     "BalancingConfig",
     "BestConfig",
     "Config",
@@ -29,7 +34,8 @@ __all__ = [
     "FilterConfig",
     "MixingConfig",
     "SplitByColumn",
-    "SplitByHash",
+    "SplitByShares",
+    "SynonymsConfig",
     "TaskConfig",
     "TrackingConfig",
     "TrainingConfig",

@@ -14,7 +14,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mtl_transformers.config.sections import Config, DataConfig, FilterConfig, split_section
+from mtl_transformers.config.data_section import (
+    AugmentConfig,
+    DataConfig,
+    FilterConfig,
+    NearDuplicates,
+    SynonymsConfig,
+    split_section,
+)
+from mtl_transformers.config.sections import Config
 from mtl_transformers.config.tasks import task_section
 from mtl_transformers.errors import nearest
 
@@ -161,6 +169,12 @@ def _section_at(path: tuple[str, ...], raw: Mapping[str, object]) -> type[BaseMo
             return split_section(entry)
         case ("data", _, "filter"):
             return FilterConfig
+        case ("data", _, "augment"):
+            return AugmentConfig
+        case ("data", _, "augment", "synonyms"):
+            return SynonymsConfig
+        case ("data", _, "filter", "drop_duplicates"):
+            return NearDuplicates
         case ("tasks", _):
             return task_section(entry)
         case (name,):

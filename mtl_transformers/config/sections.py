@@ -11,15 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
-    JsonValue,
     SerializeAsAny,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
+from mtl_transformers.config.data_section import DataConfig
 from mtl_transformers.config.tasks import AnyTask
 from mtl_transformers.config.values import (
     Bool,
@@ -29,14 +27,10 @@ from mtl_transformers.config.values import (
     Number,
     Positive,
     Section,
-    Share,
     Text,
     Whole,
 )
 from mtl_transformers.config.yaml_text import write_yaml
-from mtl_transformers.errors import nearest
-
-SplitName = Literal["train", "validation", "test"]
 
 
 class EncoderConfig(Section):
@@ -54,95 +48,6 @@ class EncoderConfig(Section):
     """An attention that transformers knows (sdpa, eager, …); auto takes sdpa where the family has it."""
     gradient_checkpointing: Bool = False
     """Recompute activations in the backward pass: less memory, more time."""
-
-
-class SplitByColumn(Section):
-    """A split that is a column of the table."""
-
-    column: Text
-    """The column that names each row's split."""
-    values: Mapping[str, SplitName] = {}
-    """Ours by theirs, as ``{dev: validation}``; a value that is a split's name stands for itself."""
-
-
-class SplitByHash(Section):
-    """Splits made from train by a seeded hash of the normalised text: equal texts fall on the same side."""
-
-    validation: Share | None = None
-    """Share of the rows."""
-    test: Share | None = None
-    """Share of the rows."""
-
-    @model_validator(mode="after")
-    def _leaves_rows_to_train_on(self) -> SplitByHash:
-        total = (self.validation or 0) + (self.test or 0)
-        if total == 0:
-            raise ValueError(
-                "nothing to split off; give shares, as {validation: 0.1}, or a column that names the split"
-            )
-        if total >= 1:
-            raise ValueError(f"validation and test take {total:g} of the rows; leave some to train on")
-        return self
-
-
-def _by_keys(entry: object) -> object:
-    if isinstance(entry, Mapping):
-        return split_section(entry).model_validate(entry)
-    if isinstance(entry, SplitByColumn | SplitByHash):
-        return entry
-    raise ValueError("expected shares, as {validation: 0.1}, or a column, as {column: split}")
-
-
-def split_section(entry: Mapping[str, object]) -> type[SplitByColumn | SplitByHash]:
-    """Return the section that reads ``data.<name>.split``, also where a key is misspelt."""
-    by_column = any(nearest(str(key), SplitByColumn.model_fields) for key in entry)
-    return SplitByColumn if by_column else SplitByHash
-
-
-class FilterConfig(Section):
-    """Rows that are left out."""
-
-    drop_empty: Bool = False
-    """Leave out rows whose text is null or empty; else such a row is an error."""
-
-
-def _one_or_two(columns: object) -> object:
-    if isinstance(columns, list | tuple) and len(columns) != 2:
-        raise ValueError(f"expected one column, or two as [first, second] for pairs; got {len(columns)}")
-    return columns
-
-
-class DataConfig(Section):
-    """One dataset: a named table with splits. Its rows go through split, shuffle, limit and filter, in this order."""
-
-    path: Text
-    """csv, json, parquet, arrow, text, conll, conllu, a hub id, or a save_to_disk directory."""
-    name: Text | None = None
-    """The configuration of a hub dataset."""
-    revision: Text | None = None
-    """A revision of a hub id."""
-    files: Mapping[str, str | tuple[str, ...]] | str | tuple[str, ...] | None = None
-    """Paths or globs by split; without splits they are train."""
-    options: Mapping[str, JsonValue] = {}
-    """The builder's own (``delimiter``, ``column_names``, …), checked against its fields."""
-    splits: Mapping[SplitName, Text] = {}
-    """Our split by theirs, as ``{validation: validation_matched}``."""
-    split: Annotated[SplitByColumn | SplitByHash, BeforeValidator(_by_keys)] | None = None
-    """How to make splits; null: where there is no validation split, a tenth of train by hash."""
-    text: Annotated[Text | tuple[Text, Text], BeforeValidator(_one_or_two)]
-    """A column of text or of words, or two columns for pairs."""
-    id: Text | None = None
-    """A column that names the rows in predictions."""
-    max_length: Count | None = None
-    """Tokens of a sequence here, instead of the encoder's ``max_length``."""
-    stride: Count | None = None
-    """Read a text that is too long in windows that share so many tokens; null: cut off its end."""
-    shuffle: Bool = False
-    """Shuffle by the seed before ``limit``."""
-    limit: Mapping[SplitName, Count] = {}
-    """At most this many rows of a split."""
-    filter: FilterConfig = FilterConfig()
-    """Rows that are left out."""
 
 
 _USED_BY = {"temperature": "temperature", "weights": "weights", "cap": "capped"}

@@ -54,6 +54,7 @@ Number = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)
 Whole = Annotated[int, BeforeValidator(_from_text), BeforeValidator(_not_bool)]
 Count = Annotated[Whole, Field(ge=1)]
 Share = Annotated[Number, Field(gt=0, lt=1)]
+Probability = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
 

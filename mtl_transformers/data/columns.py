@@ -25,8 +25,14 @@ def require_columns(table: datasets.Dataset, columns: Sequence[str], *, where: s
         if column not in names:
             raise DataError(
                 f"{where} has the columns {', '.join(names)} "
-                f"and no {column!r}{nearest(column, names)}{delimiter_hint(names)}"
+                f"and no {column!r}{nearest(column, names)}{delimiter_hint(names)}{_names_hint(names)}"
             )
+
+
+def _names_hint(names: Sequence[str]) -> str:
+    """Return what to set where the columns of a file without header are numbers."""
+    is_numbered = list(names) == [str(number) for number in range(len(names))]
+    return "; the file has no header, so name them: options: {column_names: […]}" if is_numbered else ""
 
 
 def delimiter_hint(names: Sequence[str]) -> str:

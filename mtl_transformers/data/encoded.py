@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import datasets
@@ -17,15 +17,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mtl_transformers.data.augmented import Augmentation
 from mtl_transformers.data.caching import cached_map, content_key, digest, values_key
 from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.labelling import LabelledRows, encode_labels, texts_of
 from mtl_transformers.data.origins import Places
 from mtl_transformers.data.preparing import Tables
+from mtl_transformers.data.review import Review, reviewed_weights
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
-from mtl_transformers.text.inputs import Encoding, Input, RowOf, encode, row_of, shared
+from mtl_transformers.text.inputs import Encoding, Input, encode, shared
+from mtl_transformers.text.rows import RowOf, row_of
 
 FORMAT = "3"  # of the cached tables; a change makes old ones unread
 
@@ -77,6 +80,16 @@ class EncodedInput:
             for n in range(len(rows))
         ]
 
+    def select(self, rows: NDArray[np.int64]) -> EncodedInput:
+        """Return some of the rows, in this order."""
+        return replace(
+            self,
+            features=self.features.select(rows),
+            lengths=self.lengths[rows],
+            num_sequences=self.num_sequences[rows],
+            num_truncated=sum(self.features.select_columns(["truncated"])[rows]["truncated"]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedSplit:
@@ -95,6 +108,7 @@ class EncodedSplit:
         weights: ``[n]`` by task, factors of the rows' losses; without the tasks whose rows all weigh 1.
         num_unlabelled: rows without any label, which are left out.
         id_column: the column that names rows.
+        augmentation: how the rows are augmented in training; ``None``: not at all.
     """
 
     dataset: str
@@ -109,6 +123,7 @@ class EncodedSplit:
     weights: Mapping[str, NDArray[np.float32]]
     num_unlabelled: int
     id_column: str | None = None
+    augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -166,6 +181,20 @@ class EncodedSplit:
             return places
         return [f"{name} ({place})" for name, place in zip(self.ids_of(rows), places, strict=True)]
 
+    def select(self, rows: NDArray[np.int64]) -> EncodedSplit:
+        """Return the split with some of its rows, in this order."""
+        return replace(
+            self,
+            inputs=tuple(given.select(rows) for given in self.inputs),
+            table=self.table.select(rows),
+            labels=self.labels.select(rows),
+            numbers=self.numbers[rows],
+            places=self.places.select(rows),
+            labelled={name: mask[rows] for name, mask in self.labelled.items()},
+            weights={name: weights[rows] for name, weights in self.weights.items()},
+            num_unlabelled=0,
+        )
+
     @property
     def fingerprint(self) -> str:
         """A hash of encoded texts and labels in their order; reads all of them.
@@ -176,7 +205,8 @@ class EncodedSplit:
         inputs = json.dumps([given.given.to_json() for given in self.inputs], sort_keys=True)
         parts = [values_key(given.features) for given in self.inputs]
         weights = [f"{name} {digest(self.weights[name].tobytes().hex())}" for name in sorted(self.weights)]
-        return digest(FORMAT, inputs, outputs, *parts, values_key(self.labels), *weights)
+        noise = "" if self.augmentation is None else self.augmentation.key
+        return digest(FORMAT, inputs, outputs, *parts, values_key(self.labels), *weights, noise)
 
 
 def encode_split(
@@ -187,6 +217,7 @@ def encode_split(
     *,
     encoding: Callable[[Input], Encoding],
     row_weights: Mapping[str, str] | None = None,
+    reviews: Mapping[str, Review] | None = None,
 ) -> EncodedSplit:
     """Encode the texts of a split and the labels of its tasks; from the cache where the content is known.
 
@@ -197,11 +228,25 @@ def encode_split(
         inputs: what each of them reads.
         encoding: how an input's texts become features.
         row_weights: the column, by task, with the weight of each row in its loss.
+        reviews: by task, the file that lists labels in doubt, and what these weigh; what weighs nothing is null.
 
     Raises:
-        DataError: an unknown label, tags that do not fit their words, a weight that is none: with task, split and row.
+        DataError: an unknown label, tags that do not fit their words, a weight that is none: with task, split and row;
+            a review that fits no row.
     """
     table = tables.splits[split]
+    doubted = {
+        name: reviewed_weights(
+            review,
+            table,
+            dataset=tables.spec.name,
+            task=name,
+            text=tables.spec.text,
+            label=tasks[name].label_columns(tasks[name].options),
+        )
+        for name, review in (reviews or {}).items()
+    }
+    left_out = {name: [row for row, weight in of.items() if not weight] for name, of in doubted.items()}
     groups: dict[Input, list[str]] = {}
     for name in tasks:
         groups.setdefault(inputs[name].sequences, []).append(name)
@@ -213,7 +258,7 @@ def encode_split(
         require_columns(table, given.columns, where=f"tasks.{names[0]}: {where}")
         features, key = _encode_texts(table, given, encoding(given), tables.places[split], where=where)
         rows = LabelledRows(table, tables.places[split], features, given, where)
-        found = encode_labels(rows, {name: tasks[name] for name in names}, texts_key=key)
+        found = encode_labels(rows, {name: tasks[name] for name in names}, texts_key=key, left_out=left_out)
         labels |= {name: found.select_columns([name]) for name in names}
         encoded.append((given, tuple(names), features))
     labelled = {name: _column(labels[name], name).is_valid().to_numpy() for name in tasks}
@@ -229,7 +274,7 @@ def encode_split(
         places=tables.places[split].select(kept),
         outputs={name: task.output_names for name, task in tasks.items()},
         labelled={name: mask[kept] for name, mask in labelled.items()},
-        weights={name: _weights(tables, split, name, column)[kept] for name, column in (row_weights or {}).items()},
+        weights=_all_weights(tables, split, row_weights or {}, doubted, kept=kept),
         num_unlabelled=len(table) - len(kept),
         id_column=tables.spec.id,
     )
@@ -249,6 +294,23 @@ def _input(
         num_sequences=counts,
         num_truncated=int(truncated.sum()),
     )
+
+
+def _all_weights(
+    tables: Tables,
+    split: str,
+    columns: Mapping[str, str],
+    doubted: Mapping[str, Mapping[int, float]],
+    *,
+    kept: NDArray[np.int64],
+) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of some rows by task: what their column says, times what a review leaves of it."""
+    weights = {name: _weights(tables, split, name, column) for name, column in columns.items()}
+    for name, of_rows in doubted.items():
+        if any(of_rows.values()):
+            weights.setdefault(name, np.ones(len(tables.splits[split]), dtype=np.float32))
+            weights[name][list(of_rows)] *= np.fromiter(of_rows.values(), dtype=np.float32)
+    return {name: of[kept] for name, of in weights.items()}
 
 
 def _weights(tables: Tables, split: str, task: str, column: str) -> NDArray[np.float32]:

@@ -1,12 +1,13 @@
-"""Drops rows without text, or refuses them.
+"""Leaves rows out: those without text, too short or too long ones, repeats and contradictions.
 
-Owns what an empty text is: null, nothing but whitespace, or a list without a word that has a character.
-Labels are none of its business: a null label is masked, never filtered.
+Owns the filters of one split, their order, and what an empty text is: null, nothing but whitespace, or a list without
+a word that has a character. A null label is masked, never a reason to leave a row out. Leaks are in `leaks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import datasets
 import numpy as np
@@ -15,30 +16,122 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mtl_transformers.data.columns import column_batches, require_columns
+from mtl_transformers.data.emptied import emptied_rows
+from mtl_transformers.data.fingerprints import fingerprints, normalized_texts, written_texts
+from mtl_transformers.data.label_codes import label_codes
+from mtl_transformers.data.near import near_duplicates_of
 from mtl_transformers.data.origins import Places
+from mtl_transformers.data.repeats import conflicts_of, duplicates_of, row_codes
+from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import DataError
 
+_LOG = logging.getLogger(__name__)
 
-def drop_empty(
-    table: datasets.Dataset, *, dataset: str, split: str, text: Sequence[str]
-) -> tuple[datasets.Dataset, npt.NDArray[np.int64]]:
-    """Drop the rows whose text is empty in any of the text columns.
+_Rows = npt.NDArray[np.int64]
+
+
+def filter_rows(table: datasets.Dataset, spec: DatasetSpec, *, split: str) -> tuple[_Rows, dict[str, int]]:
+    """Apply the filters of a dataset to a split, one after the other.
+
+    Conflicts come before duplicates, because of two nearly equal texts the one that stays might be the one that agrees.
+
+    Args:
+        table: the rows of the split.
+        spec: which filters, and which columns are text and labels.
+        split: its name; conflicts are left out of train only, since evaluation is to stay what it is.
 
     Returns:
-        The other rows in their order, and ``[n]`` their numbers in the table.
+        ``[n]`` the rows that stay, and how many each filter left out, by its key in the config.
 
     Raises:
-        DataError: a text column that is missing or holds no text, or no row left.
+        DataError: a column that is missing or holds no text, or a filter that leaves no row.
     """
-    empty = np.zeros(len(table), dtype=bool)
-    for column in text:
-        empty |= _empty_rows(table, column, dataset=dataset, split=split)
-    kept = np.flatnonzero(~empty)
-    if len(table) and not len(kept):
-        raise DataError(
-            f"dataset {dataset!r}, split {split!r}: every text of {', '.join(text)} is empty; check data.{dataset}.text"
-        )
-    return table if len(kept) == len(table) else table.select(kept), kept
+    kept = np.arange(len(table))
+    counts: dict[str, int] = {}
+    for key, dropped_rows in _asked_for(spec, split=split).items():
+        dropped = dropped_rows(table.select(kept) if len(kept) < len(table) else table, spec, split)
+        counts[key] = len(dropped)
+        if len(kept) and len(dropped) == len(kept):
+            raise DataError(
+                f"dataset {spec.name!r}, split {split!r}: data.{spec.name}.filter.{key} leaves no row of {len(kept)}; "
+                f"check data.{spec.name}.text ({', '.join(spec.text)}), or change the filter"
+            )
+        kept = np.delete(kept, dropped)
+    if counts:
+        listed = ", ".join(f"{key} {rows}" for key, rows in counts.items())
+        _LOG.info("data.%s, %s: rows left out: %s", spec.name, split, listed)
+    return kept, counts
+
+
+def _asked_for(spec: DatasetSpec, *, split: str) -> Mapping[str, Callable[[datasets.Dataset, DatasetSpec, str], _Rows]]:
+    asked = spec.filters
+    every = {
+        "drop_empty": (asked.drop_empty, rows_without_text),
+        "min_words": (asked.min_words is not None, _too_short),
+        "max_words": (asked.max_words is not None, _too_long),
+        "drop_conflicts": (asked.drop_conflicts and split == "train", _conflicts),
+        "drop_duplicates": (asked.drop_duplicates, _duplicates if asked.near is None else _near_duplicates),
+    }
+    return {key: dropped for key, (is_asked_for, dropped) in every.items() if is_asked_for}
+
+
+def rows_without_text(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    """Return the rows that have no text in one of the text columns, or none that cleaning leaves.
+
+    Raises:
+        DataError: a text column that is missing or holds no text.
+    """
+    empty = [_empty_rows(table, column, dataset=spec.name, split=split) for column in spec.text]
+    return np.flatnonzero(np.logical_or.reduce([*empty, emptied_rows(table, spec.text, spec.clean)]))
+
+
+def _too_short(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    return np.flatnonzero(_num_words(table, spec, split) < (spec.filters.min_words or 0))
+
+
+def _too_long(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    return np.flatnonzero(_num_words(table, spec, split) > (spec.filters.max_words or 0))
+
+
+def _num_words(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    """``[N]`` words of the text columns together: what stands between whitespace, or in the list."""
+    _require_text(table, spec, split)
+    return np.fromiter((len(text.split()) for text in written_texts(table, spec.text)), np.int64, count=len(table))
+
+
+def _conflicts(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    labels = _label_codes(table, spec, split)
+    texts = fingerprints(normalized_texts(table, spec.text))
+    written = fingerprints(written_texts(table, spec.text)) if spec.word_labels else texts
+    found = [
+        conflicts_of(written if column in spec.word_labels else texts, codes).rows for column, codes in labels.items()
+    ]
+    return np.unique(np.concatenate(found)) if found else np.array([], dtype=np.int64)
+
+
+def _duplicates(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    labels = _label_codes(table, spec, split)
+    return duplicates_of(fingerprints(normalized_texts(table, spec.text)), list(labels.values())).rows
+
+
+def _near_duplicates(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    labels = _label_codes(table, spec, split)
+    codes = row_codes(np.zeros(len(table), dtype=np.uint64), list(labels.values()))
+    texts = list(normalized_texts(table, spec.text))
+    return near_duplicates_of(texts, codes, threshold=spec.filters.near or 1.0).rows
+
+
+def _label_codes(table: datasets.Dataset, spec: DatasetSpec, split: str) -> dict[str, _Rows]:
+    _require_text(table, spec, split)
+    where = f"data.{spec.name}.filter compares labels: dataset {spec.name!r}, split {split!r}"
+    require_columns(table, spec.labels, where=where)
+    return {column: label_codes(table, column) for column in spec.labels}
+
+
+def _require_text(table: datasets.Dataset, spec: DatasetSpec, split: str) -> None:
+    require_columns(table, spec.text, where=f"data.{spec.name}.text: dataset {spec.name!r}, split {split!r}")
+    for column in spec.text:
+        check_type(table, column, dataset=spec.name, split=split)
 
 
 def check_texts(table: datasets.Dataset, places: Places, *, dataset: str, split: str, text: Sequence[str]) -> None:

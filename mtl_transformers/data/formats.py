@@ -1,8 +1,8 @@
 """What each file format needs from its `datasets` builder.
 
-Owns the formats that ``data.<name>.path`` may name, their options and our defaults for them, and three
-repairs: CSV columns are typed by all of their rows, JSON columns by all of their files, and CoNLL-U keeps
-syntactic words only. Does not resolve paths and decides nothing about splits.
+Owns the formats that ``data.<name>.path`` may name, their options and our defaults for them, and repairs: CSV columns
+are typed by all of their rows, and CoNLL-U keeps syntactic words only; those of JSON are in ``json_files``. Does not
+resolve paths and decides nothing about splits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
@@ -20,26 +20,28 @@ import datasets
 import pandas as pd  # type: ignore[import-untyped]  # datasets brings pandas, and nobody its stubs
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 from datasets.packaged_modules.csv.csv import CsvConfig
 
 from mtl_transformers.data.columns import delimiter_hint
 from mtl_transformers.data.lines import shown
+from mtl_transformers.data.parallel import Parallel
+from mtl_transformers.data.squad import Squad
 from mtl_transformers.errors import ConfigError, DataError, nearest
+from mtl_transformers.text.undecodable import is_utf8
 
 CONLLU_COLUMNS = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
 """The ten columns of CoNLL-U (https://universaldependencies.org/format.html)."""
 
-_JSON_BLOCK_BYTES = 10 << 20
 _WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 holds; 007 is text, and so is a longer number
 _NUMBER = r"^[+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_NOT_OPTIONS = {
+_NOT_OPTIONS = {  # other keys of the section say these
     "name",
     "version",
     "data_dir",
     "data_files",
     "description",
-}  # other keys of the section say these
+    "file_columns",
+}
 _NOT_IN_YAML = {"features", "converters", "fragment_scan_options"}  # objects and functions
 _PLAIN: Mapping[Any, str] = {
     str: "text",
@@ -53,21 +55,27 @@ _CSV_TYPES = {"decimal", "thousands", "true_values", "false_values", "date_forma
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A builder of `datasets`, with options that hold unless the user gives others, and fixed ones."""
+    """A builder of `datasets` or of ours, with options that hold unless the user gives others, and fixed ones."""
 
-    builder: str
+    builder: str | type[datasets.ArrowBasedBuilder]
     defaults: Mapping[str, object] = field(default_factory=dict)
     fixed: Mapping[str, object] = field(default_factory=dict)
 
+
+_UTF8 = {"encoding": "utf-8-sig"}  # the mark (BOM) at the beginning of a file is none of its text
 
 FORMATS: dict[str, Format] = {
     "csv": Format("csv", defaults={"keep_default_na": False, "na_values": [""]}),  # 'None' may be a label
     "json": Format("json", defaults={"on_mixed_types": None}, fixed={"parse_agent_traces": False}),
     "parquet": Format("parquet"),
     "arrow": Format("arrow"),
-    "text": Format("text"),
-    "conll": Format("conll"),
-    "conllu": Format("conll", fixed={"column_names": CONLLU_COLUMNS, "delimiter": "\t", "comment_prefix": "#"}),
+    "text": Format("text", defaults=_UTF8),
+    "conll": Format("conll", defaults=_UTF8),
+    "conllu": Format(
+        "conll", defaults=_UTF8, fixed={"column_names": CONLLU_COLUMNS, "delimiter": "\t", "comment_prefix": "#"}
+    ),
+    "squad": Format(Squad, defaults=_UTF8),
+    "parallel": Format(Parallel, defaults=_UTF8),
 }
 
 
@@ -78,20 +86,29 @@ def builder_options(path: str, options: Mapping[str, object], *, dataset: str) -
         ConfigError: an option that the builder does not have, or ``conll`` without its columns.
     """
     form = FORMATS[path]
-    module = importlib.import_module(f"datasets.packaged_modules.{form.builder}.{form.builder}")
-    config: type[datasets.BuilderConfig] = getattr(module, f"{form.builder.capitalize()}Config")
-    check_options(config, options, refused=form.fixed, dataset=dataset, path=path)
+    check_options(_builder(form).BUILDER_CONFIG_CLASS, options, refused=form.fixed, dataset=dataset, path=path)
     if path == "conll" and "column_names" not in options:
         raise ConfigError(
             f"data.{dataset}.options.column_names: conll files need the names of their columns, words first, "
             "as {column_names: [tokens, tags]}; without them every tag would be lost"
         )
-    return {**form.defaults, **options, **form.fixed}
+    return reading_options(path, options)
 
 
-def fixed_options(path: str) -> Mapping[str, object]:
-    """Return the options of a format that are always the same; none of what is no format."""
-    return FORMATS[path].fixed if path in FORMATS else {}
+def _builder(form: Format) -> type[datasets.DatasetBuilder]:
+    if not isinstance(form.builder, str):
+        return form.builder
+    module = importlib.import_module(f"datasets.packaged_modules.{form.builder}.{form.builder}")
+    builder: type[datasets.DatasetBuilder] = getattr(module, form.builder.capitalize())
+    return builder
+
+
+def reading_options(path: str, options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options by which files are read: a user's over our defaults; the user's alone of what is no format."""
+    form = FORMATS.get(path, Format(path))
+    reading = {**form.defaults, **options, **form.fixed}
+    encoding = reading.get("encoding")
+    return {**reading, **_UTF8} if isinstance(encoding, str) and is_utf8(encoding) else reading
 
 
 def check_options(
@@ -200,7 +217,10 @@ def csv_columns(file: str, options: Mapping[str, object], *, dataset: str) -> li
         names = [str(name) for name in first.to_numpy().ravel().tolist()]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             where = f"dataset {dataset!r}, {shown(file)}, line 1"
-            raise DataError(f"{where}: column {repeated[0]!r} stands twice. Name every column once")
+            raise DataError(
+                f"{where}: column {repeated[0]!r} stands twice. Name every column once; where the file has no header, "
+                "name them in options.column_names"
+            )
     found = pd.read_csv(file, **{**reading, "nrows": 1})
     if not isinstance(found.index, pd.RangeIndex) and reading.get("index_col") is None:
         raise DataError(
@@ -213,7 +233,7 @@ def csv_columns(file: str, options: Mapping[str, object], *, dataset: str) -> li
 def typed_by_all_rows(tables: Mapping[str, datasets.Dataset]) -> dict[str, datasets.Dataset]:
     """Cast text columns that hold only whole numbers, or only numbers, in all splits; nulls are no values."""
     features = next(iter(tables.values())).features.copy()
-    for name in features:
+    for name in [name for name, feature in features.items() if feature == datasets.Value("string")]:
         columns = [table.data.column(name) for table in tables.values()]
         if all(column.null_count == len(column) for column in columns):
             continue
@@ -226,31 +246,6 @@ def typed_by_all_rows(tables: Mapping[str, datasets.Dataset]) -> dict[str, datas
 
 def _all_match(column: pa.ChunkedArray, pattern: str) -> bool:
     return all(pc.all(pc.match_substring_regex(chunk, pattern)).as_py() is not False for chunk in column.chunks)
-
-
-def json_features(files: Iterable[str]) -> datasets.Features:
-    """Return the features of JSON lines files by all of their rows: null gives way to a type, int to float.
-
-    Raises:
-        pa.ArrowException: a line that is not JSON, or a column of mixed types.
-    """
-    schema = pa.unify_schemas(
-        [_without_timestamps(pa.json.read_json(pa.BufferReader(block)).schema) for block in _blocks(files)],
-        promote_options="permissive",
-    )
-    return datasets.Features.from_arrow_schema(schema)
-
-
-def _blocks(files: Iterable[str]) -> Iterator[bytes]:
-    for file in files:
-        with open(file, "rb") as stream:
-            while block := stream.read(_JSON_BLOCK_BYTES):
-                yield block + stream.readline()
-
-
-def _without_timestamps(schema: pa.Schema) -> pa.Schema:
-    """Pyarrow guesses timestamps from text; a later block of the column may be any text."""
-    return pa.schema([entry.with_type(pa.string()) if pa.types.is_timestamp(entry.type) else entry for entry in schema])
 
 
 def syntactic_words(table: datasets.Dataset) -> datasets.Dataset:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mtl_transformers.data.caching import cached_map, digest
 from mtl_transformers.data.columns import column_batches, holds_lists, require_columns
-from mtl_transformers.data.filtering import check_texts, drop_empty
+from mtl_transformers.data.emptied import check_cleaned
+from mtl_transformers.data.filtering import check_texts, rows_without_text
 from mtl_transformers.data.origins import Origin, Places, without_numbers
 from mtl_transformers.data.spec import DatasetSpec, Grouping
 from mtl_transformers.errors import DataError
@@ -54,14 +55,13 @@ def _grouped(
     if holds_lists(table, candidates):
         _check_lists(table, group, candidates, without_numbers(table, origin)[1], where=where)
         return table
-    if spec.drop_empty:
-        num_rows = len(table)
-        table, kept = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
-        _LOG.info(
-            "data.%s, %s: rows without text, left out of their queries: %d", spec.name, split, num_rows - len(kept)
-        )
+    if spec.filters.drop_empty:
+        empty = rows_without_text(table, spec, split)
+        _LOG.info("data.%s, %s: rows without text, left out before they are grouped: %d", spec.name, split, len(empty))
+        table = table.select(np.delete(np.arange(len(table)), empty))
     places = without_numbers(table, origin)[1]
     check_texts(table, places, dataset=spec.name, split=split, text=spec.text)
+    check_cleaned(table, places, dataset=spec.name, split=split, text=spec.text, steps=spec.clean)
     by = group.column or query
     groups = _codes(table, by, places, where=where)
     if by != query:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mtl_transformers.errors import DataError
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".lz4", ".7z")
-_READING = {"encoding": "utf-8", "encoding_errors": "strict"}
+_READING = {"encoding": "utf-8-sig", "encoding_errors": "strict"}
 _CONLL = ("conll", "conllu")
 
 
@@ -42,9 +42,11 @@ def line_of_row(file: str, row: int, path: str, options: Mapping[str, object]) -
     """
     if not is_plain_file(file):
         return None
-    encoding = str(options.get("encoding") or "utf-8")
+    encoding = str(options.get("encoding") or _READING["encoding"])
     if path == "json" and "field" not in options:
         return _line_of_object(file, row, encoding)
+    if path == "parallel" or (path == "text" and options.get("sample_by", "line") == "line"):
+        return row + 1
     if path in _CONLL:
         firsts = (number for number, _, is_first in conll_lines(file, options) if is_first)
         return next(islice(firsts, row, None), None)

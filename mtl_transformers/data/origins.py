@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_transformers.data.columns import NUMBER
-from mtl_transformers.data.formats import fixed_options
+from mtl_transformers.data.formats import reading_options
 from mtl_transformers.data.lines import line_of_row, shown
 from mtl_transformers.data.loading import num_rows_of
-from mtl_transformers.data.resolving import resolved_files
+from mtl_transformers.data.resolving import row_files
 from mtl_transformers.data.spec import Source
+from mtl_transformers.data.squad import question_id
 from mtl_transformers.errors import DataError
 
 
@@ -62,7 +63,10 @@ class Origin:
         return [self._place(files[at], row - starts[at]) for row in rows for at in [bisect_right(starts, row) - 1]]
 
     def _place(self, file: str, row: int) -> str:
-        options = {**self.source.options, **fixed_options(self.source.path)}
+        options = reading_options(self.source.path, self.source.options)
+        if self.source.path == "squad":
+            name = question_id(file, row, encoding=str(options["encoding"]))
+            return f"{shown(file)}, question {row + 1}" + (f" (id {name!r})" if name else "")
         line = line_of_row(file, row, self.source.path, options)
         return f"{shown(file)}, row {row + 1}" if line is None else f"{shown(file)}, line {line}"
 
@@ -95,7 +99,7 @@ class Places:
 
 def origin_of(source: Source, tables: Mapping[str, datasets.Dataset]) -> Origin:
     """Return what some tables were just loaded from."""
-    theirs = resolved_files(source)
+    theirs = row_files(source)
     files = {split: theirs.get(source.splits.get(split, split), ()) for split in tables}
     return Origin(source, files, {split: len(table) for split, table in tables.items()})
 

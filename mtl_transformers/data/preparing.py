@@ -17,13 +17,22 @@ import datasets
 from mtl_transformers.data.caching import contiguous
 from mtl_transformers.data.cells import cells_of, class_names
 from mtl_transformers.data.columns import holds_lists, require_columns
-from mtl_transformers.data.filtering import check_texts, drop_empty
+from mtl_transformers.data.emptied import check_cleaned
+from mtl_transformers.data.filtering import check_texts, filter_rows
 from mtl_transformers.data.grouping import group_rows
 from mtl_transformers.data.labelling import shown_row
 from mtl_transformers.data.loading import load_splits
 from mtl_transformers.data.origins import Places, numbered, origin_of, without_numbers
-from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit
-from mtl_transformers.data.splitting import limit_rows, shuffle_rows, split_by_column, split_by_hash
+from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, GroupSplit, HashSplit, StratifiedSplit, TimeSplit
+from mtl_transformers.data.splitting import (
+    limit_rows,
+    shuffle_rows,
+    split_by_column,
+    split_by_group,
+    split_by_hash,
+    split_by_strata,
+    split_by_time,
+)
 from mtl_transformers.data.unicode import check_unicode
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import Task
@@ -43,14 +52,14 @@ class Tables:
         splits: by split name; ``train`` first.
         places: where the rows come from, by split.
         form: how the text column is written.
-        num_dropped: rows without text that were left out, by split.
+        num_dropped: rows that filters left out, by split and filter; of the filters that the spec asks for.
     """
 
     spec: DatasetSpec
     splits: Mapping[str, datasets.Dataset]
     places: Mapping[str, Places]
     form: Form
-    num_dropped: Mapping[str, int] = field(default_factory=dict)
+    num_dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
@@ -69,7 +78,7 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
             raise DataError(f"data.{spec.name}.limit.{split}: the dataset has no {split} split; remove the limit")
     ready: dict[str, datasets.Dataset] = {}
     places: dict[str, Places] = {}
-    dropped: dict[str, int] = {}
+    dropped: dict[str, Mapping[str, int]] = {}
     for split, table in splits.items():
         if spec.shuffle:
             table = shuffle_rows(table, dataset=spec.name, split=split, seed=seed)
@@ -78,27 +87,33 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
         table, places[split] = without_numbers(table, origin)
         if not is_as_loaded:
             table = contiguous(table)
-        if spec.drop_empty:
-            kept, rows = drop_empty(table, dataset=spec.name, split=split, text=spec.text)
-            places[split], dropped[split] = places[split].select(rows), len(table) - len(kept)
-            table = contiguous(kept) if dropped[split] else table
+        kept, dropped[split] = filter_rows(table, spec, split=split)
+        if len(kept) < len(table):
+            table, places[split] = contiguous(table.select(kept)), places[split].select(kept)
         check_texts(table, places[split], dataset=spec.name, split=split, text=spec.text)
+        check_cleaned(table, places[split], dataset=spec.name, split=split, text=spec.text, steps=spec.clean)
         ready[split] = table.with_format(None)
     return Tables(spec, ready, places, form=_form(spec, ready), num_dropped=dropped)
 
 
 def _split(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], *, seed: int) -> Mapping[str, datasets.Dataset]:
     """Make the splits that the spec asks for, and a validation split by hash where nothing gives one."""
-    ratios = spec.split.ratios if isinstance(spec.split, HashSplit) else None
-    if isinstance(spec.split, ColumnSplit):
-        splits = split_by_column(splits, dataset=spec.name, column=spec.split.column, values=spec.split.values)
-    if ratios is None and "train" in splits and "validation" not in splits:
-        ratios = DEFAULT_SPLIT.ratios
-        _LOG.info("data.%s: no validation split: a tenth of train by a hash of the text", spec.name)
-    if ratios is None:
+    name, text = spec.name, spec.telling
+    match spec.split:
+        case HashSplit(ratios):
+            return split_by_hash(splits, dataset=name, ratios=ratios, text=text, seed=seed)
+        case StratifiedSplit(ratios, column):
+            return split_by_strata(splits, dataset=name, ratios=ratios, column=column, text=text, seed=seed)
+        case GroupSplit(ratios, column):
+            return split_by_group(splits, dataset=name, ratios=ratios, column=column, text=text, seed=seed)
+        case TimeSplit(ratios, column):
+            return split_by_time(splits, dataset=name, ratios=ratios, column=column)
+        case ColumnSplit(column, values):
+            splits = split_by_column(splits, dataset=name, column=column, values=values)
+    if "train" not in splits or "validation" in splits:
         return splits
-    text = spec.text if spec.group is None else spec.text[:1]  # of queries and candidates, the query
-    return split_by_hash(splits, dataset=spec.name, ratios=ratios, text=text, seed=seed)
+    _LOG.info("data.%s: no validation split: a tenth of train by a hash of the text", name)
+    return split_by_hash(splits, dataset=name, ratios=DEFAULT_SPLIT.ratios, text=text, seed=seed)
 
 
 def _form(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Form:

@@ -1,4 +1,4 @@
-"""Refuses text that is no UTF-8: Arrow's readers of JSON and parquet take any bytes as text, and fail much later."""
+"""Refuses text that is no UTF-8: Arrow's readers of parquet and of packed JSON take any bytes, and fail much later."""
 
 from __future__ import annotations
 

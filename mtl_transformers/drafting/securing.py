@@ -11,7 +11,7 @@ from typing import Any
 
 from mtl_transformers.data.cells import cells_of, class_names
 from mtl_transformers.data.preparing import Tables, load_tables
-from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, Filters, HashSplit, Source
 from mtl_transformers.drafting.draft import DraftDataset, DraftTask
 from mtl_transformers.errors import DataError
 
@@ -28,7 +28,7 @@ def secured(draft: DraftDataset) -> DraftDataset:
     """
     tables, split, why = _split(draft)
     tasks = tuple(_secured_task(task, tables) for task in draft.tasks)
-    num_empty = sum(tables.num_dropped.values())
+    num_empty = sum(sum(of_split.values()) for of_split in tables.num_dropped.values())
     return replace(draft, split=split, split_why=why, tasks=tasks, num_empty=num_empty)
 
 
@@ -54,7 +54,7 @@ def _split(draft: DraftDataset) -> tuple[Tables, Mapping[str, object], str]:
 
 def _spec(draft: DraftDataset, split: ColumnSplit | HashSplit | None) -> DatasetSpec:
     source = Source(name=draft.name, path=draft.path, files=draft.files, options=draft.options)
-    return DatasetSpec(source=source, text=draft.text, id=draft.id, split=split, drop_empty=True)
+    return DatasetSpec(source=source, text=draft.text, id=draft.id, split=split, filters=Filters(drop_empty=True))
 
 
 def _secured_task(task: DraftTask, tables: Tables) -> DraftTask:

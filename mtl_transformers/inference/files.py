@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtl_transformers.errors import DataError
+from mtl_transformers.text.undecodable import undecodable
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 BATCH_ROWS = 4096  # of a parquet file, in memory at once
@@ -38,7 +39,7 @@ def read_rows(path: Path) -> Iterator[FileRow]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"cannot be read as UTF-8: {error}. Save the file as UTF-8") from error
+        raise DataError(f"{undecodable(path) or error}. Save the file as UTF-8") from error
 
 
 def _read_csv(path: Path, *, delimiter: str) -> Iterator[FileRow]:

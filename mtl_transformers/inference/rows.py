@@ -7,7 +7,8 @@ from typing import Any
 
 from mtl_transformers.errors import DataError
 from mtl_transformers.text.encoding import Form
-from mtl_transformers.text.inputs import Input, RowOf, excerpt_of, row_of
+from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.rows import RowOf, excerpt_of, row_of
 
 GivenRow = str | Mapping[str, Any]
 

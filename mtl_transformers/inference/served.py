@@ -15,6 +15,7 @@ from mtl_transformers.model.heads import Head
 from mtl_transformers.model.typed import check_fields
 from mtl_transformers.tasks.kinds import task_from_json
 from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.cleaning import step_of
 from mtl_transformers.text.inputs import Input
 
 _PER_OUTPUT = {"labels", "targets", "thresholds", "mean", "scale"}  # what a fitted task has for each of its outputs
@@ -107,6 +108,9 @@ def _problem(name: str, served: ServedTask, head: HeadSpec, *, max_length: int |
         return f"kind {task.kind} cannot read the form {given.form!r}"
     if not _fits_columns(given) or not all(map(_is_name, given.columns)):
         return f"the form {given.form} does not read the columns {list(given.columns)}"
+    for step in given.clean:
+        if step_of(step) != step:
+            return f"the step {step!r} of cleaning is not in the form that a model has it in"
     if given.stride is not None and given.stride < 1:
         return f"stride {given.stride} is below 1"
     if given.mask_probability is not None and not 0 < given.mask_probability < 1:
@@ -120,11 +124,12 @@ def _mismatch(task: Task) -> str | None:
     """Return what does not fit within a fitted task."""
     values = asdict(task)
     for field in _PER_OUTPUT & values.keys():
-        if len(values[field]) != task.num_outputs:
-            return f"it has {task.num_outputs} outputs, and {len(values[field])} {field}"
+        if len(values[field]) != task.num_fitted:
+            return f"it has {task.num_fitted} outputs, and {len(values[field])} {field}"
     if len(task.output_names) != len(task.label_counts or task.output_names):
         return "two of its labels have the same name"
-    if min(values["counts"], default=0) < 0 or not any(values["counts"]) or values.get("num_rows", 1) < 1:
+    counts = values.get("counts", (1,))
+    if min(counts, default=0) < 0 or not any(counts) or values.get("num_rows", 1) < 1:
         return "its counts are not those of training rows"
     return None
 

@@ -73,6 +73,13 @@ class HeadSpec:
         return asdict(self)
 
 
+def has_parameters(values: object) -> bool:
+    """Tell whether a head, as `HeadSpec.to_json` gives it, has weights: not where it is the pooled vector itself."""
+    if not isinstance(values, Mapping):
+        return True
+    return values.get("output") != "none" or values.get("pooling") == "attention" or values.get("layer") == "mix"
+
+
 def head_spec_from_json(values: Mapping[str, object]) -> HeadSpec:
     """Rebuild a spec from `HeadSpec.to_json`.
 
@@ -183,8 +190,7 @@ def _masked(config: PretrainedConfig, build: Callable[..., HeadSpec]) -> HeadSpe
             norm_bias=config.norm_bias,
             output=output,
         )
-    named = {"distilbert": getattr(config, "activation", "gelu"), "electra": "gelu", "mpnet": "gelu"}
-    activation = named.get(family, "gelu" if family in DROPOUT_TWICE else config.hidden_act)
+    activation = "gelu" if family in DROPOUT_TWICE else getattr(config, "hidden_act", None) or config.activation
     eps = getattr(config, "layer_norm_eps", 1e-12)  # DistilBERT's is no field
     return build(activation=activation, dense_features=size, norm_eps=eps, output=output)
 

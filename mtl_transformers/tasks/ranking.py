@@ -22,8 +22,7 @@ from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks.grouped import by_group, groups_of_rows, weighed_groups
-from mtl_transformers.tasks.labels import ALL_NULL
-from mtl_transformers.tasks.regression import number
+from mtl_transformers.tasks.labels import ALL_NULL, number
 from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task
 from mtl_transformers.text.choosing import decode_candidates, decode_rankings
 from mtl_transformers.text.encoding import Features, Form

@@ -214,6 +214,15 @@ class TokenClassification(Task):
         values = torch.tensor(read, dtype=torch.int64)
         return values, int((values != NO_LABEL).sum())
 
+    def held(self, cells: Cells) -> list[tuple[int, int]]:
+        """Return the characters of the spans, or the words that are in one; plain tags hold nothing."""
+        cell = cells[0]
+        if cell is None or self.options.scheme == "plain":
+            return []
+        if self.options.scheme == "spans":
+            return [(span.start, span.end) for span in char_spans_in(cell)]
+        return [(word, word + 1) for word, tag in enumerate(tags_in(cell)) if tag != OUTSIDE]
+
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the summed cross-entropy over the words that have a tag, each read at its first piece."""
         assert target.labels is not None  # training targets have labels

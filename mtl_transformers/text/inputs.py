@@ -1,6 +1,6 @@
 """What of a row goes into the encoder. Tasks with an equal `Input` share an encoder pass.
 
-Owns the way from a row's columns to what is encoded; encoding itself is ``encoding.py``.
+Owns what a task reads, and the way from rows (``rows.py``) to features; encoding itself is ``encoding.py``'s.
 """
 
 from __future__ import annotations
@@ -10,25 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
-from mtl_transformers.errors import DataError
+from mtl_transformers.text.edited_rows import Noise, edited_row
 from mtl_transformers.text.encoding import Alignment, Features, Form, Row, TextEncoder
 from mtl_transformers.text.masking import Vocabulary, masked
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """A row of several sequences: each option behind the row's context, if it has one.
-
-    Attributes:
-        context: no text, one, or two, of which the second one opens the second text of each pair.
-        options: the options' texts, at least one.
-    """
-
-    context: tuple[str, ...]
-    options: tuple[str, ...]
-
-
-RowOf = Row | Options
+from mtl_transformers.text.rows import RowOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +26,7 @@ class Input:
         max_length: tokens of a sequence, special tokens included.
         aligned: what is known of words: see `TextEncoder.encode`.
         stride: tokens that two windows of a long text share; ``None``: a long text is cut.
+        clean: the steps of cleaning before it is encoded (`cleaning.step_of`); characters are counted as before.
         num_context: of options, how many of the columns are the context.
         mask_probability: of a masked input, the share of the tokens that are to be predicted; ``None``: no mask.
         mask_words: whole words are masked.
@@ -51,6 +37,7 @@ class Input:
     max_length: int
     aligned: Alignment | None = None
     stride: int | None = None
+    clean: tuple[str, ...] = ()
     num_context: int = 0
     mask_probability: float | None = None
     mask_words: bool = False
@@ -65,6 +52,16 @@ class Input:
         """The input without its alignment: where it is equal, the encoder reads the same."""
         return replace(self, aligned=None)
 
+    @property
+    def as_served(self) -> Input:
+        """The input as predictions read it: nothing is hidden, so tasks with and without a mask share a pass.
+
+        Not in windows, where the starts of words say which tokens stand in two of them.
+        """
+        if self.mask_probability is None or self.stride is not None:
+            return self
+        return replace(self, aligned=None, mask_probability=None, mask_words=False)
+
     def to_json(self) -> dict[str, Any]:
         """Return the input as plain JSON."""
         return asdict(self)
@@ -72,7 +69,7 @@ class Input:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Input:
         """Rebuild an input from `to_json`."""
-        return cls(**{**values, "columns": tuple(values["columns"])})
+        return cls(**{**values, "columns": tuple(values["columns"]), "clean": tuple(values["clean"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,70 +92,17 @@ def shared(inputs: Sequence[Input]) -> Input:
     return replace(inputs[0], aligned=next(iter(aligned), None))
 
 
-def row_of(cells: Sequence[Any], *, form: Form, num_context: int = 0) -> RowOf:
-    """Return what is encoded of a row's text columns.
+def encode(
+    encoder: TextEncoder,
+    rows: Sequence[RowOf],
+    given: Input,
+    *,
+    form: Form | None = None,
+    noise: Sequence[Noise] | None = None,
+) -> list[Features]:
+    """Clean and encode rows as an input reads them.
 
-    Raises:
-        DataError: a cell is null or not of the form.
-    """
-    if form == "pair":
-        first, second = (_text(cell) for cell in cells)
-        return first, second
-    if form == "text":
-        return _text(cells[0])
-    if form == "options":
-        return Options(tuple(map(_text, cells[:num_context])), tuple(_options(cells[num_context:])))
-    words = cells[0]
-    if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) for word in words):
-        raise DataError(f"{_shown(words)}: expected a list of words")
-    return list(words)
-
-
-def _options(cells: Sequence[Any]) -> list[str]:
-    """Return the options of a row: those of a list, or of several columns, of which empty ones have none."""
-    found: list[str] = []
-    for cell in cells:
-        if isinstance(cell, list | tuple):
-            found += map(_text, cell)
-        elif cell is not None:
-            found.append(_text(cell))
-    if not found:
-        raise DataError(f"{_shown(cells[0] if len(cells) == 1 else list(cells))}: expected at least one text")
-    return found
-
-
-def _text(cell: Any) -> str:
-    if not isinstance(cell, str) or not cell.strip():
-        raise DataError(f"{_shown(cell)}: expected a text that is not empty")
-    return cell
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}…"
-
-
-def text_of(row: RowOf) -> str:
-    """Return the text that character offsets count in: the raw text, of a pair the second one, or the words joined."""
-    match row:
-        case str():
-            return row
-        case (_, second) if isinstance(row, tuple):
-            return second
-        case Options():
-            return ""
-    return " ".join(row)
-
-
-def excerpt_of(row: RowOf) -> str:
-    """Return a row's texts in one, for people."""
-    if isinstance(row, Options):
-        return " ".join([*row.context, *row.options])
-    return row if isinstance(row, str) else " ".join(row)
-
-
-def encode(encoder: TextEncoder, rows: Sequence[RowOf], given: Input, *, form: Form | None = None) -> list[Features]:
-    """Encode rows as an input reads them.
+    Words and pieces are told by the characters, and the numbers of the words, that the rows had before.
 
     Args:
         encoder: of the input's form and length.
@@ -166,13 +110,18 @@ def encode(encoder: TextEncoder, rows: Sequence[RowOf], given: Input, *, form: F
         given: the input.
         form: how the rows were given, if not in the input's form: raw text for words, or the other way round, or a pair
             for a single option.
+        noise: in training, what becomes of the texts of each row after cleaning.
     """
     form = form or given.form
+    edited = [edited_row(row, given.clean, None if noise is None else noise[n]) for n, row in enumerate(rows)]
+    texts: list[Any] = [of.row for of in edited]
     if form == "options":
-        return _encode_options(encoder, rows, given)
+        return _encode_options(encoder, texts, given)
     aligned = None if form == "pair" and given.aligned == "words" else given.aligned
-    texts: Any = rows
-    return encoder.encode(texts, form=form, alignment=aligned, stride=given.stride)
+    features = encoder.encode(texts, form=form, alignment=aligned, stride=given.stride)
+    if not given.clean and noise is None:
+        return features
+    return [of.located(row) for of, row in zip(edited, features, strict=True)]
 
 
 def hidden(row: Features, given: Input, vocabulary: Vocabulary, *, seed: int) -> Features:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtl_transformers.data.labelling import answer_counts
 from mtl_transformers.plan.table import fill, plan_lines
+from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.training.experiment import Experiment
 
 
@@ -24,7 +26,7 @@ def overview(experiment: Experiment) -> dict[str, Any]:
                 "dataset": line.name,
                 "rows": line.size,
                 "unlabelled_rows_left_out": split.num_unlabelled,
-                "empty_rows_left_out": experiment.tables[line.name].num_dropped.get("train", 0),
+                "filtered_rows_left_out": experiment.tables[line.name].num_dropped,
                 "validation_rows": len(validation[line.name]),
                 "rows_planned": line.rows,
                 "share": round(line.share, 4),
@@ -51,7 +53,7 @@ def _task_line(experiment: Experiment, name: str) -> dict[str, Any]:
     served = experiment.tasks[name]
     train = experiment.splits[served.dataset]["train"]
     validation = experiment.splits[served.dataset]["validation"]
-    return {
+    line = {
         "task": name,
         "kind": served.task.kind,
         "dataset": served.dataset,
@@ -61,3 +63,7 @@ def _task_line(experiment: Experiment, name: str) -> dict[str, Any]:
         "weight": experiment.config.tasks[name].weight,
         "metrics": list(served.task.metrics),
     }
+    if isinstance(served.task, QuestionAnswering):
+        counts = answer_counts(experiment.tables[served.dataset].splits["train"], served.task, served.input)
+        line |= {"answers_repaired": counts.repaired, "answers_lost": counts.lost}
+    return line

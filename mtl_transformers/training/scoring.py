@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mtl_transformers.config import Config, dataset_spec
 from mtl_transformers.data.encoded import EncodedSplit, encode_split
+from mtl_transformers.data.leaks import without_leaks
 from mtl_transformers.data.preparing import check_columns, check_form, load_tables
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
 from mtl_transformers.inference.files import complete_file
@@ -117,8 +118,12 @@ def _with_tasks(model: MultiTaskModel, tasks: Mapping[str, ServedTask]) -> Multi
 
 def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[EncodedSplit]:
     """Yield the split of every dataset that has it, encoded as its tasks are served."""
-    for dataset, section in config.data.items():
-        tables = load_tables(dataset_spec(dataset, section, config.tasks), seed=config.seed)
+    loaded = {
+        name: load_tables(dataset_spec(name, section, config.tasks), seed=config.seed)
+        for name, section in config.data.items()
+    }
+    for dataset, tables in (without_leaks(loaded) if split == "train" else loaded).items():
+        section = config.data[dataset]
         if split not in tables.splits:
             _LOG.warning("data.%s has no %s split; it has %s", dataset, split, ", ".join(tables.splits))
             continue
@@ -140,4 +145,10 @@ def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[Enco
 
 def _as_served(given: Input, served: Input) -> Input:
     """Return the config's columns as the model reads them: in its windows, and with its masks."""
-    return replace(given, stride=served.stride, mask_probability=served.mask_probability, mask_words=served.mask_words)
+    return replace(
+        given,
+        stride=served.stride,
+        clean=served.clean,
+        mask_probability=served.mask_probability,
+        mask_words=served.mask_words,
+    )

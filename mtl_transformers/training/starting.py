@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +83,19 @@ def lock_run(output: Path, locks: ExitStack) -> None:
 def _reads(config: Config) -> list[str]:
     """Return what the run reads on this machine: none of it may lie in a run that is replaced."""
     reads = [config.encoder.name or "", config.init_from or ""]
+    reads += [task.review.file for task in config.tasks.values() if task.review is not None]
     for section in config.data.values():
-        files = section.files.values() if isinstance(section.files, Mapping) else [section.files]
-        reads += [section.path, *chain.from_iterable([of] if isinstance(of, str) else of or () for of in files)]
+        reads += [section.path, *_paths(section.files)]
     return reads
+
+
+def _paths(files: object) -> Iterator[str]:
+    """Yield the paths of ``files``, however they are nested."""
+    if isinstance(files, str):
+        yield files
+    elif isinstance(files, Mapping | tuple):
+        for inner in files.values() if isinstance(files, Mapping) else files:
+            yield from _paths(inner)
 
 
 def _check_nothing_lost(output: Path, stored: Mapping[str, Any] | None) -> None:

@@ -44,8 +44,11 @@ DOORS = {
     "accelerate": {"training"},
     "torchjd": {"training"},
     "matplotlib": {"checking", "compare", "lifecycle"},
+    "cleanlab": {"lifecycle"},
     "optuna": {"checking", "compare", "lifecycle"},
     "typer": {"cli"},
+    "regex": {"text"},
+    "stopwords": {"text"},
     "torch": {"batch", "model", "tasks", "inference", "training", "checking", "compare", "lifecycle"},
 }
 NEVER = {"inference": {"data", "training"}, "text": {"batch"}, "plan": {"batch", "model", "tasks"}}

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from little import Row, dataset, raw_config, sentences
+from little import Row, dataset, questions, raw_config, sentences
 
 from mtl_transformers.checking.check import CheckedTask, Report, check
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import DataError
 from mtl_transformers.inference.precision import default_device
+from mtl_transformers.tasks.answer_cells import AnswerCounts
 from mtl_transformers.tasks.span_cells import SpanCounts
 
 LONG = "the refund of my card " * 9
@@ -125,6 +126,28 @@ def test_overlaps_are_refused_with_their_row_or_dropped_and_counted(tmp_path: Pa
     assert list(found.warnings) == [
         "tasks.things, train: spans that overlap one that is kept, and are dropped: 2",
     ]
+
+
+def test_answers_at_wrong_places_are_repaired_and_lost_ones_left_out_and_both_are_counted(
+    tmp_path: Path, tiny_bert: Path
+) -> None:
+    rows = questions(6)
+    rows[1]["answers"][0]["answer_start"] += 1
+    rows[2]["answers"] = [{"text": "nowhere", "answer_start": 0}]
+    rows[3]["answers"] = None
+    data = {"faq": dataset(tmp_path, "faq", text=["question", "context"], train=rows, validation=rows[2:])}
+    tasks = {"qa": {"data": "faq", "kind": "question_answering", "label": "answers"}}
+    found = check(load_config(raw_config(tmp_path, tiny_bert, data=data, tasks=tasks)))
+    (task,) = found.tasks
+    assert task.answers == {"train": AnswerCounts(repaired=1, lost=1), "validation": AnswerCounts(lost=1)}
+    assert (task.labelled["train"], task.nulls["train"], task.counts) == (4, 2, {})
+    assert [warning for warning in found.warnings if warning.startswith("tasks")] == [
+        "tasks.qa, train: answers that do not stand where the data say, and are repaired: 1",
+        "tasks.qa, train: answers that are not in their context, and are left out: 1",
+        "tasks.qa, validation: answers that are not in their context, and are left out: 1",
+    ]
+    (line,) = found.plan["tasks"]
+    assert (line["answers_repaired"], line["answers_lost"]) == (1, 1)
 
 
 def test_labels_of_words_and_several_labels_are_counted_too(tmp_path: Path, tiny_bert: Path) -> None:

@@ -4,11 +4,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from terminal import Terminal
 
 from mtl_transformers.checking.check import CheckedTask, Report
-from mtl_transformers.cli.tables import MOST_LABELS, show, show_check, show_labels, show_plan, show_result, table
+from mtl_transformers.cli.tables import (
+    MOST_LABELS,
+    show,
+    show_check,
+    show_labels,
+    show_plan,
+    show_result,
+    show_suspects,
+    table,
+)
+from mtl_transformers.lifecycle.clean_labels import Report as Suspects
+from mtl_transformers.lifecycle.suspects import Ranking
 from mtl_transformers.metrics import LabelScore
 from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.training.evaluation import TaskScores
@@ -31,8 +43,9 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "passes": 3.0,
             "truncated": 0.0512,
             "tasks": ["billing_intents", "entities"],
+            "encoder_passes_per_row": 1,
             "unlabelled_rows_left_out": unlabelled,
-            "empty_rows_left_out": empty,
+            "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
         }
     ]
     tasks = [
@@ -74,7 +87,7 @@ def test_the_plan_says_what_was_left_out_and_what_is_shared(capsys: Captured) ->
     assert capsys.readouterr().out.splitlines()[-3:] == [
         "support_tickets: one encoder pass for 2 tasks",
         "support_tickets: rows without any label, left out: 3",
-        "support_tickets: rows without text, left out: 1",
+        "support_tickets, train: rows that filters left out: drop_empty 1",
     ]
 
 
@@ -168,3 +181,31 @@ def test_a_check_lists_the_most_frequent_labels_and_counts_the_others(capsys: Ca
     labels = [line.split() for line in lines if line.startswith("label")]
     assert labels == [[f"label{n}", str(n), "0"] for n in range(MOST_LABELS + 2, 2, -1)]
     assert "… and 3 labels more" in lines
+
+
+def test_suspects_are_counted_and_the_first_ones_shown_within_80_columns(terminal: PutTerminal) -> None:
+    word = {"text": "Berlin", "start": 3, "end": 9}
+    lines = [
+        *({"task": "intent", "given": "billing", "suggested": n, "text": "my\nparcel " * 9} for n in range(7)),
+        {"task": "topics", "given": [], "suggested": ["card", "app"], "text": "my card"},
+        {
+            "task": "places",
+            "given": [word | {"tag": "O"}],
+            "suggested": [word | {"tag": "B-PLACE"}],
+            "text": "in Berlin",
+        },
+    ]
+    rankings = {
+        task: Ranking(np.arange(rows), np.zeros(rows), num_suspects)
+        for task, rows, num_suspects in (("intent", 1400, 7), ("topics", 10, 1), ("places", 10, 1), ("empty", 0, 0))
+    }
+    screen = terminal("stdout")
+    show_suspects(Suspects(rankings, lines), Path("review.jsonl"))
+    shown = [line.rstrip() for line in screen.screen()]
+    assert next(line.split() for line in shown if line.startswith("intent")) == ["intent", "1,400", "7", "0.5%", "7"]
+    assert cells(shown, "empty") == ["empty", "0", "0", "0.0%", "0"]
+    assert sum(line.startswith("billing") for line in shown) == 5
+    assert any(line.startswith("none    card, app  my card") for line in shown)
+    assert any("Berlin: O  Berlin: B-PLACE  in Berlin" in line for line in shown)
+    assert "9 lines → review.jsonl" in shown
+    assert max(map(len, shown)) <= 80

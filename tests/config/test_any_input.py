@@ -21,7 +21,16 @@ GOOD = {
     "output": "run",
     "seed": 3,
     "encoder": {"name": "bert", "freeze": "all"},
-    "data": {"tickets": {"path": "csv", "files": {"train": "a.csv"}, "text": "body", "split": {"validation": 0.1}}},
+    "data": {
+        "tickets": {
+            "path": "csv",
+            "files": {"train": "a.csv"},
+            "text": "body",
+            "split": {"validation": 0.1},
+            "clean": ["lowercase", {"drop_stopwords": "english"}],
+            "augment": {"typos": 0.1, "synonyms": {"file": "a.tsv", "probability": 0.1}},
+        }
+    },
     "tasks": {
         "intent": {"data": "tickets", "kind": "classification", "label": "intent", "class_weights": {"a": 1}},
         "topics": {"data": "tickets", "kind": "multi_label", "label": ["a", "b"], "multi_hot": True},

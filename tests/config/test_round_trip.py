@@ -34,6 +34,7 @@ COUNT = st.integers(1, 10**12)
 POSITIVE = st.floats(1e-12, 1e12)
 SHARE = st.floats(0.001, 0.499)
 SPLIT = st.sampled_from(["train", "validation", "test"])
+STEP = st.sampled_from(["lowercase", "normalize_unicode", {"normalize_unicode": "NFC"}, {"drop_stopwords": "en"}])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -45,19 +46,31 @@ def section(required, **optional):
     return st.fixed_dictionaries(required, optional=optional)
 
 
+FILES = TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, TEXT, max_size=2)
 DATASET = section(
     {"path": TEXT, "text": TEXT | st.tuples(TEXT, TEXT)},
     name=st.none() | TEXT,
-    files=st.none() | TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, TEXT | st.lists(TEXT, max_size=2)),
+    files=st.none() | TEXT | st.lists(TEXT, max_size=2) | st.dictionaries(TEXT, FILES),
     options=st.dictionaries(TEXT, JSON, max_size=3),
     splits=st.dictionaries(SPLIT, TEXT),
     split=st.none()
     | section({"validation": SHARE}, test=st.none() | SHARE)
+    | st.sampled_from(["stratify", "group", "time"]).flatmap(lambda by: section({"test": SHARE, by: TEXT}))
     | section({"column": TEXT}, values=st.dictionaries(TEXT, SPLIT, max_size=2)),
     max_length=st.none() | COUNT,
     shuffle=st.booleans(),
     limit=st.dictionaries(SPLIT, COUNT),
-    filter=section({}, drop_empty=st.booleans()),
+    clean=st.lists(STEP, max_size=3),
+    filter=section(
+        {},
+        drop_empty=st.booleans(),
+        min_words=st.none() | COUNT,
+        drop_duplicates=st.booleans() | section({"near": SHARE}),
+        drop_conflicts=st.booleans(),
+        drop_leaks=st.booleans(),
+    ),
+    augment=st.none()
+    | section({"typos": SHARE}, share=SHARE, synonyms=st.none() | section({"file": TEXT, "probability": SHARE})),
 )
 TRAINING = st.one_of(
     section({}, epochs=POSITIVE, batch_size=COUNT),

@@ -37,7 +37,8 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
         (
             "data.tickets.split.validaton",
             0.1,
-            "data.tickets.split.validaton: unknown key; did you mean 'validation'? (known: validation, test)",
+            "data.tickets.split.validaton: unknown key; did you mean 'validation'? (known: validation, test, "
+            "stratify, group, time)",
         ),
         (
             "data.tickets.split",
@@ -47,7 +48,13 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
         (
             "data.tickets.filter.drop_emty",
             True,
-            "data.tickets.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
+            "data.tickets.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
+            "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
+        ),
+        (
+            "data.tickets.filter.drop_duplicates",
+            {"near": 0.8, "nera": 0.8},
+            "data.tickets.filter.drop_duplicates.nera: unknown key; did you mean 'near'? (known: near)",
         ),
         ("tasks.intent.wieght", 1, "tasks.intent.wieght: unknown key; did you mean 'weight'? (known: data, kind, "),
         ("tasks.intent.label_name", [], "tasks.intent.label_name: unknown key; did you mean 'label_names'? (known: "),
@@ -57,6 +64,28 @@ def test_a_config_does_not_share_its_mappings_with_its_source(smallest):
 )
 def test_an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one(problems, path, value, told):
     assert problems({path: value})[0].startswith(told)
+
+
+@pytest.mark.parametrize("pair", [("stratify", "group"), ("stratify", "time"), ("group", "time")])
+def test_shares_are_made_in_one_way(problems, pair):
+    first, second = pair
+    (told,) = problems({"data.tickets.split": {"test": 0.1, first: "a", second: "b"}})
+    assert told == f"data.tickets.split.{second}: {first} and {second} exclude each other; remove one of them"
+
+
+def test_filters_that_cannot_be_are_refused(problems):
+    place = "data.tickets.filter"
+    assert problems({place: {"min_words": 3, "max_words": 2}}) == [
+        f"{place}.max_words: 2 is below min_words, 3; no row could be left"
+    ]
+    assert problems({place: {"min_words": 0}}) == [f"{place}.min_words: expected a number of at least 1; got 0"]
+    assert problems({place: {"drop_duplicates": 1}}) == [
+        f"{place}.drop_duplicates: expected true or false, or a mapping; got 1"
+    ]
+    assert problems({place: {"drop_duplicates": {"near": 1}}}) == [
+        f"{place}.drop_duplicates.near: expected a number below 1; got 1"
+    ]
+    assert problems({place: {"min_words": 2, "max_words": 2, "drop_duplicates": {"near": 0.5}}}) == []
 
 
 def test_an_option_of_another_kind_is_unknown(problems):
@@ -76,9 +105,10 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
         }
         assert problems(raw=raw) == [
             f"data.{name}.text: expected text, or a list; got true. {QUOTE}",
-            f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty)",
+            f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
+            "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
             f"data.{name}.pat: unknown key; did you mean 'path'? (known: path, name, revision, files, options, splits, "
-            "split, text, id, max_length, stride, shuffle, limit, filter)",
+            "split, text, id, max_length, stride, shuffle, limit, clean, filter, augment)",
             f"tasks.{name}.label: expected text; got 1.5. Quote it: '1.5'",
         ]
 
@@ -86,8 +116,7 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
 @pytest.mark.parametrize(
     "path",
     [
-        "data.tickets.clean",
-        "data.tickets.filter.drop_duplicates",
+        "data.tickets.clean_labels",
     ],
 )
 def test_keys_of_later_issues_are_unknown(problems, path):
@@ -195,16 +224,58 @@ def test_a_wrong_value_is_told_with_its_path_and_what_was_expected(problems, pat
     assert f"{path}: {told}" in problems({path: value})
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("clean.0", "strip_htm", "unknown step 'strip_htm'; did you mean 'strip_html'? (known: strip_html, unescape, "),
+        ("clean.0", 3, "expected a step, as lowercase or {drop_stopwords: english}; got 3"),
+        ("clean.0", "lowercase:all", "lowercase takes no choice; got 'all'. Write lowercase alone"),
+        ("clean.0", {"normalize_unicode": "NFX"}, "normalize_unicode needs one of NFKC, NFC, NFKD, NFD; got 'NFX'"),
+        ("augment.synonyms", 0.1, "expected a mapping; got 0.1"),
+        ("augment.casing", 1.5, "expected a number of at most 1; got 1.5"),
+        ("augment.typos", -0.1, "expected a number of at least 0; got -0.1"),
+        ("augment.share", 0, "expected a number above 0; got 0"),
+        ("augment.typo", 0.1, "unknown key; did you mean 'typos'? (known: share, word_swap, "),
+        ("augment.synonyms", {"fil": "a"}, "missing; this key is required"),
+    ],
+)  # fmt: skip
+def test_a_wrong_step_or_probability_is_told_with_its_path(problems, path, value, told):
+    section, key = path.split(".")
+    given = [value] if section == "clean" else {key: value}
+    assert any(
+        line.startswith(f"data.tickets.{path}") and told in line
+        for line in problems({f"data.tickets.{section}": given})
+    )
+
+
+def test_languages_are_told_with_the_nearest_and_a_code_that_yaml_reads_as_false_is_to_be_quoted(problems):
+    misspelt, unquoted, missing = problems(
+        {"data.tickets.clean": [{"drop_stopwords": "englsh"}, {"drop_stopwords": False}, "drop_stopwords"]}
+    )
+    assert misspelt.startswith("data.tickets.clean.0: drop_stopwords needs one of arabic, ")
+    assert misspelt.endswith("; got 'englsh'; did you mean 'english'?")
+    assert unquoted.endswith("; got False. Quote it: drop_stopwords: 'no' is a text, no is false")
+    assert missing.endswith("; write {drop_stopwords: english}")
+
+
+@pytest.mark.parametrize("augment", [{}, {"share": 1}, {"typos": 0}])
+def test_an_augmentation_that_changes_nothing_is_refused(problems, augment):
+    (told,) = problems({"data.tickets.augment": augment})
+    assert told.startswith("data.tickets.augment: changes nothing; give one of word_swap, token_dropout, ")
+    assert problems({"data.tickets.augment": augment | {"typos": 0.1}}) == []
+
+
 def test_a_value_inside_a_mapping_or_list_is_told_with_its_own_path(problems):
     assert problems(
         {
             "tasks.intent.class_weights": {"a": "heavy", "b": True},
             "data.tickets.limit": {"trian": 3},
             "data.tickets.split": {"column": "part", "values": {"dev": "valid"}},
-            "data.tickets.files": {"train": ["a.csv", 7]},
+            "data.tickets.files": {"train": ["a.csv", 7], "test": {"words": "seq.in", "tags": 8}},
         }
     ) == [
         "data.tickets.files.train.1: expected text; got 7. Quote it: '7'",
+        "data.tickets.files.test.tags: expected text; got 8. Quote it: '8'",
         "data.tickets.split.values.dev: expected 'train', 'validation' or 'test'; got 'valid'; did you mean "
         "'validation'?",
         "data.tickets.limit.trian: expected 'train', 'validation' or 'test'; got 'trian'; did you mean 'train'?",

@@ -28,6 +28,19 @@ def _parquet(name: str, content: bytes, place: str, remedy: str) -> Case:
     return Case(name, place, remedy, project="csv", files={"train.parquet": content}, config=config)
 
 
+def _squad(name: str, content: str | bytes, place: str, remedy: str) -> Case:
+    data = {"path": "squad", "files": {"train": "train.json"}, "text": ["question", "context"]}
+    config = {"data.tickets": data, "tasks.intent.label": "title"}
+    return Case(name, place, remedy, project="csv", files={"train.json": content}, config=config)
+
+
+def _parallel(name: str, place: str, remedy: str, *, words: str = "a b\n" * 9, tags: str | bytes = "O O\n" * 9) -> Case:
+    files = {"train": {"words": "seq.in", "tags": "seq.out"}}
+    data = {"path": "parallel", "files": files, "options": {"words": ["words", "tags"]}, "text": "words"}
+    config = {"data.news": data}
+    return Case(name, place, remedy, project="conll", files={"seq.in": words, "seq.out": tags}, config=config)
+
+
 def parquet(**columns: Any) -> bytes:
     """Return a parquet file of some columns."""
     sink = io.BytesIO()
@@ -95,12 +108,12 @@ JSON = [
         "train.jsonl, line 1",
         "Write one object on each line, with double quotes",
     ),
-    _json("JSON in UTF-16", GOOD.encode("utf-16"), "train.jsonl, line 1", "Save the file as UTF-8"),
+    _json("JSON in UTF-16", GOOD.encode("utf-16"), "train.jsonl, line 1: byte 0xff at offset 0", "{encoding: utf-16}"),
     _json(
         "JSON in latin-1",
         _with_line(3, LINES[2].replace("Berlin", "Zürich")).encode("latin-1"),
-        "train.jsonl, line 3, column 'body'",
-        "Save the file as UTF-8",
+        "train.jsonl, line 3: byte 0xfc at offset",
+        "Save the file as UTF-8, or name its encoding, as options: {encoding: latin-1}",
     ),
     _json(
         "JSON with half a character",
@@ -118,8 +131,8 @@ JSON = [
     _json(
         "a parquet file as JSON",
         parquet(body=["a"]),
-        "train.jsonl, line 1",
-        "Write one object on each line, with double quotes",
+        "train.jsonl, line 2: byte 0x",
+        "this is no text. Set path to the file's format, as parquet",
     ),
     _json(
         "a JSON array that is cut",
@@ -439,7 +452,9 @@ CSVS = [
         "train.csv has body, intent",
         "need the same columns",
     ),
-    _csv("a parquet file as CSV", parquet(body=["a"]), "train.csv, line 2", "Save the file as UTF-8"),
+    _csv(
+        "a parquet file as CSV", parquet(body=["a"]), "train.csv, line 2", "Set path to the file's format, as parquet"
+    ),
     _csv(
         "a misspelt option of CSV",
         CSV,
@@ -467,6 +482,45 @@ CSVS = [
         "dataset 'tickets'",
         "Name every column, in the header or in options",
         options={"column_names": ["id", "body"]},
+    ),
+]
+
+SQUADS = [
+    _squad(
+        "SQuAD without a context",
+        '{"data": [{"title": "A", "paragraphs": [{"qas": []}]}]}',
+        "dataset 'tickets', split 'train', train.json, article 1, paragraph 1: there is no 'context'",
+        'SQuAD is {"data": [{"title", "paragraphs"',
+    ),
+    _squad("a list as SQuAD", "[]", "train.json, the file: expected an object with 'data'", "SQuAD is"),
+    _squad("SQuAD that is cut", '{"data": [\n{"title": "A"', "train.json, line 2: no JSON", "Write the file again"),
+    _squad(
+        "SQuAD in latin-1",
+        '{"data": "Zürich"}'.encode("latin-1"),
+        "line 1: byte 0xfc at offset 11 is no UTF-8 (",
+        "latin-1",
+    ),
+]
+
+PARALLELS = [
+    _parallel("a parallel file that is short", "seq.out, line 9", "give them equal numbers of lines", tags="O O\n" * 8),
+    _parallel(
+        "a parallel line without a tag", "seq.out, line 2", "Write one for each word", tags="O O\nO\n" + "O O\n" * 7
+    ),
+    _parallel("parallel files in latin-1", "seq.out, line 1: byte 0xe9 at offset 2", "latin-1", tags=b"O \xe9\n" * 9),
+    Case(
+        "parallel files without columns",
+        "data.news.files.train:",
+        "a file for each column, as {train: {tokens:",
+        project="conll",
+        config={"data.news.path": "parallel", "data.news.options": {}},
+    ),
+    Case(
+        "a file for each column of CoNLL",
+        "data.news.files.train:",
+        "Name the split's files, as train.conll",
+        project="conll",
+        config={"data.news.files": {"train": {"tokens": "train.conll"}}},
     ),
 ]
 
@@ -634,4 +688,4 @@ PARQUETS = [
     ),
 ]
 
-CASES = [*JSON, *FILES, *CSVS, *CONLLS, *PARQUETS]
+CASES = [*JSON, *FILES, *CSVS, *CONLLS, *PARQUETS, *SQUADS, *PARALLELS]

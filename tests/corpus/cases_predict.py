@@ -61,8 +61,18 @@ PREDICT = [
         "in.csv: line 2",
         "a quote inside a cell is doubled",
     ),
-    _predict("latin-1 to answer", {"in.csv": "body\nZürich\n".encode("latin-1")}, "in.csv:", "cannot be read as UTF-8"),
-    _predict("UTF-16 to answer", {"in.csv": "body\nZürich\n".encode("utf-16")}, "in.csv:", "cannot be read as UTF-8"),
+    _predict(
+        "latin-1 to answer",
+        {"in.csv": "body\nZürich\n".encode("latin-1")},
+        "in.csv: line 2: byte 0xfc at offset 6",
+        "Save the file",
+    ),
+    _predict(
+        "UTF-16 to answer",
+        {"in.csv": "body\nZürich\n".encode("utf-16")},
+        "in.csv: line 1: byte 0xff at offset 0",
+        "Save the file",
+    ),
     _predict(
         "an empty text to answer",
         {"in.csv": "id,body\nt1,hello\nt2,\n"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtl_transformers.data.faults import csv_reason, json_fault, null_row, short_csv_row, undecodable_line
+from mtl_transformers.data.faults import csv_reason, json_fault, null_row, short_csv_row
 from mtl_transformers.data.loading import load_splits
 from mtl_transformers.data.spec import Source
 from mtl_transformers.errors import DataError
@@ -42,6 +42,7 @@ def test_good_json_has_no_fault(tmp_path: Path) -> None:
         ("\n \tnull : 1", "line 2"),
         ('{"a": 1}\n' * 5 + "null", "line 6"),
         ("\ufeffnull", "line 1"),
+        ('{"a": 1}\r{"a": 2}\r\nnull', "line 3"),
         ('[{"a": [null]}, null]', "row 2"),
         ("[null]", "row 1"),
     ],
@@ -91,9 +92,3 @@ def test_what_the_reader_says_is_said_in_our_words() -> None:
     )
     assert csv_reason("Error tokenizing data. C error: EOF inside string starting at row 7").startswith("line 8: ")
     assert csv_reason("something else") == "something else"
-
-
-def test_the_line_of_a_byte_in_another_encoding_is_found(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.csv", "text\nok\né\n".encode("latin-1"))
-    assert (undecodable_line(file, "utf-8") or "").startswith("line 3: byte 0xe9 is no UTF-8")
-    assert undecodable_line(file, "latin-1") is None

@@ -9,7 +9,7 @@ import pytest
 from little import searches, write_rows
 
 from mtl_transformers.data.preparing import Tables, load_tables
-from mtl_transformers.data.spec import DatasetSpec, Grouping, HashSplit, Source
+from mtl_transformers.data.spec import DatasetSpec, Filters, Grouping, HashSplit, Source
 from mtl_transformers.errors import DataError
 
 ROWS: list[dict[str, Any]] = [
@@ -110,7 +110,7 @@ def test_limits_count_queries(tmp_path: Path) -> None:
 
 
 def test_empty_candidates_are_left_out_and_not_their_queries(tmp_path: Path) -> None:
-    found = rows_of(load(tmp_path, changed(2, candidate=" "), drop_empty=True))
+    found = rows_of(load(tmp_path, changed(2, candidate=" "), filters=Filters(drop_empty=True)))
     assert [row["candidate"] for row in found] == [["a", "e"], ["b", "d"]]
     assert found[0]["relevance"] == [1, 0]
 

@@ -275,7 +275,7 @@ def test_an_unreadable_file_is_named_with_the_reason(
 
 def test_a_file_in_another_encoding_is_told_the_option(folder: Path, cache: str) -> None:
     write(folder / "a.csv", "text\né\n", encoding="latin-1")
-    with pytest.raises(DataError, match=r"a\.csv, line 2: .*UTF-8.*options\.encoding"):
+    with pytest.raises(DataError, match=r"a\.csv, line 2: byte 0xe9 at offset 5 is no UTF-8.*\{encoding: latin-1\}"):
         load(cache, "csv", "a.csv")
 
 
@@ -423,6 +423,11 @@ def test_the_other_shared_sets_have_the_rows_their_readme_says(shared_data: Path
         ("banking77", "csv", "csv", {"train": 10_003, "test": 3_080}),
         ("movies", "json", "jsonl", {"train": 13_282, "validation": 1_603, "test": 1_610}),
         ("snips", "json", "jsonl", {"train": 13_084, "validation": 700, "test": 700}),
+        ("snli", "json", "jsonl", {"train": 9_842, "validation": 4_912, "test": 4_912}),
+        ("sts", "json", "jsonl", {"train": 1_727, "validation": 199, "test": 203}),
+        ("goemotions", "json", "jsonl", {"train": 43_410, "validation": 5_426, "test": 5_427}),
+        ("comve", "json", "jsonl", {"train": 10_000, "validation": 997}),
+        ("xquad", "squad", "json", {"train": 786, "validation": 139}),
     ]:
         files = {split: str(shared_data / name / f"{split}.{suffix}") for split in sizes}
         tables = load(cache, path, files)

@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 from mtl_transformers.data.preparing import Tables, load_tables
-from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, Filters, HashSplit, Source
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_places_are_kept_through_split_shuffle_limit_and_filter(folder: Path) ->
         split=HashSplit({"validation": 0.2, "test": 0.1}),
         shuffle=True,
         limit={"train": 500},
-        drop_empty=True,
+        filters=Filters(drop_empty=True),
     )
     found = {text: place for split in tables.splits for text, place in places(tables, split).items()}
     assert len(found) > 600

@@ -16,7 +16,16 @@ from mtl_transformers.data.caching import values_key
 from mtl_transformers.data.encoded import EncodedSplit, encode_split
 from mtl_transformers.data.origins import Origin, numbered, without_numbers
 from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
-from mtl_transformers.data.spec import ColumnSplit, DatasetSpec, HashSplit, Source
+from mtl_transformers.data.spec import (
+    ColumnSplit,
+    DatasetSpec,
+    Filters,
+    GroupSplit,
+    HashSplit,
+    Source,
+    StratifiedSplit,
+    TimeSplit,
+)
 from mtl_transformers.errors import DataError
 from mtl_transformers.model.tokenizer import text_backend, words_backend
 from mtl_transformers.tasks.kinds import KINDS
@@ -115,6 +124,44 @@ def test_a_column_that_names_no_validation_rows_leaves_the_default(tmp_path: Pat
     assert len(tables.splits["test"]) == 50
 
 
+@pytest.mark.parametrize(
+    ("split", "validation"),
+    [
+        (StratifiedSplit({"validation": 0.2}, "label"), {"label": [0] * 10 + [1] * 10}),
+        (TimeSplit({"validation": 0.2}, "at"), {"at": list(range(80, 100))}),
+    ],
+)
+def test_a_column_can_say_how_train_is_split(tmp_path: Path, split: Any, validation: dict[str, list[int]]) -> None:
+    rows = [{**row, "at": n} for n, row in enumerate(texts(100))]
+    tables = load_tables(spec(tmp_path, {"train": rows}, split=split), seed=0)
+    assert list(tables.splits) == ["train", "validation"]
+    for column, values in validation.items():
+        assert sorted(tables.splits["validation"][column]) == values
+
+
+def test_a_group_is_on_one_side(tmp_path: Path) -> None:
+    rows = [{**row, "user": f"u{n % 10}"} for n, row in enumerate(texts(100))]
+    tables = load_tables(spec(tmp_path, {"train": rows}, split=GroupSplit({"validation": 0.4}, "user")), seed=0)
+    sides = [set(tables.splits[split]["user"]) for split in ("train", "validation")]
+    assert not sides[0] & sides[1]
+    assert len(sides[0] | sides[1]) == 10
+
+
+def test_every_filter_counts_what_it_took_and_places_stay_right(tmp_path: Path) -> None:
+    rows = [
+        {"text": text, "label": label} for text, label in (("a b", 0), ("A b!", 0), ("c", 0), ("d e", 0), ("d e", 1))
+    ]
+    filters = Filters(min_words=2, drop_conflicts=True, drop_duplicates=True)
+    given = {"train": [*rows, {"text": "f g", "label": 1}], "validation": rows}
+    tables = load_tables(spec(tmp_path, given, filters=filters, labels=("label",)), seed=0)
+    assert list(tables.splits["train"]["text"]) == ["a b", "f g"]
+    assert tables.places["train"].of([1])[0].endswith("train.jsonl, line 6")
+    assert tables.num_dropped == {
+        "train": {"min_words": 1, "drop_conflicts": 2, "drop_duplicates": 1},
+        "validation": {"min_words": 1, "drop_duplicates": 1},
+    }
+
+
 def test_rows_are_shuffled_before_the_limit(tmp_path: Path) -> None:
     files = {"train": texts(200), "validation": texts(5)}
     first = load_tables(spec(tmp_path, files, limit={"train": 20}), seed=0)
@@ -130,10 +177,11 @@ def test_rows_are_shuffled_before_the_limit(tmp_path: Path) -> None:
 def test_empty_rows_are_filtered_after_the_limit(tmp_path: Path) -> None:
     rows = [{"text": "" if n < 3 else f"text {n}", "label": 0} for n in range(10)]
     tables = load_tables(
-        spec(tmp_path, {"train": rows, "validation": texts(2)}, limit={"train": 5}, drop_empty=True), seed=0
+        spec(tmp_path, {"train": rows, "validation": texts(2)}, limit={"train": 5}, filters=Filters(drop_empty=True)),
+        seed=0,
     )
     assert list(tables.splits["train"]["text"]) == ["text 3", "text 4"]
-    assert tables.num_dropped == {"train": 3, "validation": 0}
+    assert tables.num_dropped == {"train": {"drop_empty": 3}, "validation": {"drop_empty": 0}}
 
 
 def test_an_empty_text_is_refused_unless_it_is_behind_the_limit(tmp_path: Path) -> None:

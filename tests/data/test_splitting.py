@@ -1,7 +1,9 @@
-import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import datasets
 import pytest
@@ -10,12 +12,15 @@ from hypothesis import strategies as st
 
 from mtl_transformers.data.splitting import (
     limit_rows,
-    normalize,
     shuffle_rows,
     split_by_column,
+    split_by_group,
     split_by_hash,
+    split_by_strata,
+    split_by_time,
 )
 from mtl_transformers.errors import ConfigError, DataError
+from mtl_transformers.text.normalizing import normalize
 
 Splits = dict[str, datasets.Dataset]
 
@@ -170,30 +175,162 @@ def test_splitting_needs_train_and_its_text_columns_and_enough_rows() -> None:
         by_hash({"train": table(texts(3))}, validation=1e-9)
 
 
-# normalisation
+# by group
 
 
-@pytest.mark.parametrize(
-    ("text", "normal"),
-    [
-        ("  My\tCARD \n was", "my card was"),
-        ("ﬁne Straße", "fine strasse"),
-        ("e\u0301", "\u00e9"),
-        (["My", "CARD"], "my card"),
-        (["a", None, ""], "a"),
-        (None, ""),
-        ([], ""),
-    ],
+def by_group(rows: datasets.Dataset, *, seed: int = 13, **ratios: float) -> Splits:
+    return split_by_group({"train": rows}, dataset="toy", ratios=ratios, column="user", text=("text",), seed=seed)
+
+
+def test_no_group_is_on_two_sides_and_the_shares_are_of_groups() -> None:
+    users = [number // 5 for number in range(5_000)]
+    parts = by_group(table(texts(5_000), user=users), validation=0.1, test=0.2)
+    sides = [set(part["user"]) for part in parts.values()]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == 1_000
+    assert len(sides[1]) == pytest.approx(100, abs=4 * (1_000 * 0.1 * 0.9) ** 0.5)
+    assert len(sides[2]) == pytest.approx(200, abs=4 * (1_000 * 0.2 * 0.8) ** 0.5)
+
+
+def test_by_text_a_group_is_on_several_sides() -> None:
+    """Negative control."""
+    parts = by_hash({"train": table(texts(100), user=[0] * 100)}, test=0.3)
+    assert [set(part["user"]) for part in parts.values()] == [{0}, {0}]
+
+
+def test_rows_without_a_group_are_grouped_by_their_text() -> None:
+    parts = by_group(table(texts(200) + texts(200), user=[None] * 400), test=0.3)
+    train, test = (set(part["text"]) for part in parts.values())
+    assert not train & test
+    assert len(train) > 100 > len(test) > 30
+
+
+def test_a_group_is_no_list() -> None:
+    with pytest.raises(DataError, match=r"split\.group: .* column 'user' holds list.*; a group is a name"):
+        by_group(table(["a"], user=[["b"]]), test=0.3)
+
+
+# by time
+
+
+def by_time(rows: datasets.Dataset, **ratios: float) -> Splits:
+    return split_by_time({"train": rows}, dataset="toy", ratios=ratios, column="at")
+
+
+def test_test_is_the_newest_and_validation_is_before_it() -> None:
+    days = [(7 * number) % 20 for number in range(20)]
+    parts = by_time(table(texts(20), at=[f"2024-01-{day + 1:02}" for day in days]), validation=0.1, test=0.2)
+    assert list(parts["train"]["text"]) == [f"text number {number}" for number in range(20) if days[number] < 14]
+    assert sorted(parts["validation"]["at"]) == ["2024-01-15", "2024-01-16"]
+    assert sorted(parts["test"]["at"]) == ["2024-01-17", "2024-01-18", "2024-01-19", "2024-01-20"]
+
+
+def test_times_that_leave_a_split_without_a_row_are_an_error() -> None:
+    with pytest.raises(DataError, match="leaves the split 'test' without a row"):
+        by_time(table(texts(9), at=[1] * 9), test=0.3)
+
+
+# by strata
+
+
+def by_strata(rows: datasets.Dataset, *, seed: int = 13, **ratios: float) -> Splits:
+    return split_by_strata({"train": rows}, dataset="toy", ratios=ratios, column="label", text=("text",), seed=seed)
+
+
+def test_every_label_has_its_share_null_too() -> None:
+    labels = ["a"] * 400 + ["b"] * 80 + [None] * 20
+    parts = by_strata(table(texts(500), label=labels), validation=0.1, test=0.2)
+    counts = [Counter(part["label"]) for part in parts.values()]
+    assert counts == [{"a": 280, "b": 56, None: 14}, {"a": 40, "b": 8, None: 2}, {"a": 80, "b": 16, None: 4}]
+
+
+def test_of_lists_every_label_has_its_share() -> None:
+    labels = [[name for name, every in (("a", 2), ("b", 5), ("c", 7)) if number % every == 0] for number in range(700)]
+    parts = by_strata(table(texts(700), label=labels), test=0.2)
+    counts = Counter(name for row in parts["test"]["label"] for name in row or ["none"])
+    assert counts == pytest.approx({"a": 70, "b": 28, "c": 20, "none": 240 * 0.2}, abs=3)
+
+
+def test_fractions_are_stratified_by_tenths_and_whole_numbers_one_by_one() -> None:
+    scores = [number / 1_000 for number in range(1_000)]
+    parts = by_strata(table(texts(1_000), label=scores), test=0.1)
+    assert Counter(int(score * 10) for score in parts["test"]["label"]) == dict.fromkeys(range(10), 10)
+    parts = by_strata(table(texts(300), label=[float(number % 15) for number in range(300)]), test=0.1)
+    assert Counter(parts["test"]["label"]) == dict.fromkeys(map(float, range(15)), 2)
+
+
+def test_another_seed_takes_other_rows_with_the_same_shares() -> None:
+    rows = table(texts(100), label=["a", "b"] * 50)
+    first, second = (by_strata(rows, seed=seed, test=0.3)["test"] for seed in (1, 2))
+    assert Counter(first["label"]) == Counter(second["label"]) == {"a": 15, "b": 15}
+    assert set(first["text"]) != set(second["text"])
+
+
+def test_strata_are_no_objects() -> None:
+    with pytest.raises(DataError, match=r"split\.stratify: .* column 'label' holds list.*; strata are names"):
+        by_strata(table(["a"], label=[[{"start": 1}]]), test=0.3)
+
+
+# by any of these
+
+WAYS: dict[str, Callable[..., Splits]] = {
+    "hash": lambda rows, **ratios: by_hash({"train": rows}, **ratios),
+    "group": by_group,
+    "time": by_time,
+    "strata": by_strata,
+}
+UNITS: dict[str, Callable[..., object]] = {
+    "hash": lambda text, user, at, label: normalize(text),
+    "group": lambda text, user, at, label: user or f"text {normalize(text)}",
+    "time": lambda text, user, at, label: at,
+    "strata": lambda text, user, at, label: normalize(text),
+}
+ROWS = st.tuples(
+    st.sampled_from(["a", "A", "b!", "b", "c", "d", "e", "f g", "F  G"]),
+    st.sampled_from(["u", "v", "w", "x", "y", None]),
+    st.integers(0, 9),
+    st.lists(st.sampled_from("pqr"), max_size=2, unique=True) | st.none(),
 )
-def test_normalisation_folds_case_width_and_space(text: object, normal: str) -> None:
-    assert normalize(text) == normal
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.text(max_size=30), st.sampled_from([str.swapcase, str.upper, lambda s: s.replace(" ", " \t ")]))
-def test_normalisation_does_not_see_space_and_ascii_case(text: str, change: Callable[[str], str]) -> None:
-    plain = unicodedata.normalize("NFKC", text).encode("ascii", "ignore").decode()
-    assert normalize(change(plain)) == normalize(plain)
+@pytest.mark.parametrize(("way", "column"), [("group", "user"), ("time", "at"), ("strata", "label")])
+def test_a_column_that_is_not_there_names_the_nearest(way: str, column: str) -> None:
+    with pytest.raises(DataError, match=f"and no '{column}'; did you mean '{column}s'"):
+        WAYS[way](table(texts(9), **{f"{column}s": [0] * 9}), test=0.3)
+
+
+def sides_by_id(way: str, rows: list[Any]) -> dict[int, str] | None:
+    """Return the split of each row, or None where one would have no row."""
+    names = ("text", "user", "at", "label", "id")
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    try:
+        parts = WAYS[way](table(columns.pop("text"), **columns), validation=0.3, test=0.3)
+    except DataError as error:
+        if "without a row" in str(error):
+            return None
+        raise
+    return {number: split for split, part in parts.items() for number in part["id"]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ROWS, min_size=8, max_size=40), st.randoms(use_true_random=False))
+def test_sides_do_not_depend_on_the_order_of_rows_and_what_belongs_together_is_on_one(
+    way: str, rows: list[Any], random: Random
+) -> None:
+    numbered = [(*row, number) for number, row in enumerate(rows)]
+    sides = sides_by_id(way, numbered)
+    assert sides_by_id(way, random.sample(numbered, len(numbered))) == sides
+    if sides is None:
+        return
+    assert sides.keys() == set(range(len(rows)))
+    by_unit: dict[object, set[str]] = {}
+    for number, row in enumerate(rows):
+        by_unit.setdefault(UNITS[way](*row), set()).add(sides[number])
+    assert all(len(found) == 1 for found in by_unit.values())
+    if way == "time":
+        times = {split: [rows[number][2] for number in sides if sides[number] == split] for split in sides.values()}
+        assert max(times["train"]) < min(times["validation"])
+        assert max(times["validation"]) < min(times["test"])
 
 
 # order and limit

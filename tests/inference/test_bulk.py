@@ -74,6 +74,13 @@ def test_a_table_has_a_column_for_each_answer_and_for_the_score_of_a_label(
         assert json.loads(row["entities"]) == answer["entities"]
 
 
+def test_files_with_a_mark_and_any_line_ends_are_answered(model: MultiTaskModel, tmp_path: Path) -> None:
+    for end in ("\r\n", "\r"):
+        for name, lines in (("in.csv", ["body", '"one\nword"', "zwei", ""]), ("in.jsonl", ['{"body": "ü"}'] * 2)):
+            (tmp_path / name).write_bytes(end.join(lines).encode("utf-8-sig"))
+            assert predict_file(model, tmp_path / name, tmp_path / "out.jsonl", tasks=["intent"]) == 2
+
+
 def test_a_suffix_is_read_in_capitals_too(model: MultiTaskModel, tmp_path: Path) -> None:
     write(tmp_path / "in.csv", ROWS).rename(tmp_path / "IN.CSV")
     assert predict_file(model, tmp_path / "IN.CSV", tmp_path / "out.jsonl") == 4
@@ -220,7 +227,7 @@ def test_a_malformed_file_is_an_error_that_says_where(
 def test_text_that_is_not_utf_8_is_an_error(model: MultiTaskModel, tmp_path: Path) -> None:
     for name in ("in.csv", "in.jsonl"):
         (tmp_path / name).write_bytes('{"body": "Zürich"}\n'.encode("latin-1"))
-        with pytest.raises(DataError, match=rf"{name}: cannot be read as UTF-8"):
+        with pytest.raises(DataError, match=rf"{name}: line 1: byte 0xfc at offset 11 is no UTF-8.*Save the file"):
             predict_file(model, tmp_path / name, tmp_path / "out.jsonl")
 
 

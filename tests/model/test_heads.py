@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import FAMILIES, tiny_config, tiny_tokenizer
+from tiny import FAMILIES, HIDDEN_SIZE, tiny_config, tiny_tokenizer
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -20,6 +21,7 @@ from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.encoder import head_pooler, load_encoder
 from mtl_transformers.model.head_spec import HeadForm, HeadSpec, Vectors, head_spec, head_spec_from_json
 from mtl_transformers.model.heads import Head, build_head
+from mtl_transformers.model.network import Network
 
 EncoderDir = Callable[[str], Path]
 
@@ -225,3 +227,91 @@ def test_spec_with_an_unknown_or_missing_key_is_refused() -> None:
     del values["pooling"]
     with pytest.raises(ModelError, match=r"missing \['pooling'\]"):
         head_spec_from_json(values)
+
+
+# ---- layers and pooling
+
+HIDDEN = torch.tensor([[[1.0, 2.0], [3.0, -4.0], [9.0, 9.0]], [[0.0, 1.0], [2.0, 5.0], [-2.0, 0.0]]])  # [S 2, L 3, D 2]
+MASK = torch.tensor([[1, 1, 0], [1, 1, 1]])
+BOTH = Target(sequences=torch.tensor([0, 1]))
+
+
+def pooled(**given: Any) -> Head:
+    """A head that gives the pooled vector itself."""
+    spec = HeadSpec("sequence", 2, 2, output="none", **given)
+    return build_head(spec, seed=1, task="a", initializer_range=0.02).eval()
+
+
+def test_mean_and_maximum_leave_padding_out() -> None:
+    mean, highest = (pooled(pooling=way)(Encoded(HIDDEN, MASK), BOTH) for way in ("mean", "max"))
+    assert torch.equal(mean, torch.tensor([[2.0, -1.0], [0.0, 2.0]]))
+    assert torch.equal(highest, torch.tensor([[3.0, 2.0], [2.0, 5.0]]))
+
+
+def test_attention_begins_as_the_mean() -> None:
+    found = pooled(pooling="attention")(Encoded(HIDDEN, MASK), BOTH)
+    assert torch.allclose(found, torch.tensor([[2.0, -1.0], [0.0, 2.0]]), atol=1e-6)
+
+
+def test_attention_weighs_tokens_by_their_product_with_the_query() -> None:
+    head = pooled(pooling="attention")
+    assert head.query is not None
+    with torch.no_grad():
+        head.query.copy_(torch.tensor([2.0**0.5, 0.0]))  # scores are the first feature: 1, 3 | 0, 2, -2
+    found = head(Encoded(HIDDEN, MASK), BOTH)
+    weights = torch.tensor([1.0, 3.0]).softmax(0)
+    assert torch.allclose(found[0], weights[0] * HIDDEN[0, 0] + weights[1] * HIDDEN[0, 1], atol=1e-6)
+
+
+def test_a_chosen_layer_is_read_and_a_mix_begins_as_the_mean_of_all() -> None:
+    layers = (HIDDEN, HIDDEN + 1, HIDDEN + 5)
+    encoded = Encoded(layers[-1], MASK, layers)
+    assert torch.equal(pooled(layer=1)(encoded, BOTH), HIDDEN[:, 0] + 1)
+    assert torch.equal(pooled()(encoded, BOTH), HIDDEN[:, 0] + 5)
+    assert torch.allclose(pooled(layer="mix", num_mixed=3)(encoded, BOTH), HIDDEN[:, 0] + 2, atol=1e-6)
+
+
+def test_a_mix_learns_which_layer_counts() -> None:
+    head = pooled(layer="mix", num_mixed=2)
+    layers = (HIDDEN, -HIDDEN)
+    head(Encoded(layers[-1], MASK, layers), BOTH).square().sum().backward()
+    assert head.mix is not None
+    assert head.mix.grad is not None
+    head.zero_grad()
+    with torch.no_grad():
+        head.mix.copy_(torch.tensor([20.0, 0.0]))
+    assert torch.allclose(head(Encoded(layers[-1], MASK, layers), BOTH), HIDDEN[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_encoder_gives_every_layer_and_the_last_one_at_the_end(family: str, encoder_dir: Any) -> None:
+    encoder = load_encoder(str(encoder_dir(family))).eval()
+    ids = torch.arange(6, 12).view(1, 6)
+    mask = torch.ones_like(ids)
+    with torch.inference_mode():
+        every, last = (
+            encoder(ids, mask, torch.zeros_like(ids), all_layers=True),
+            encoder(ids, mask, torch.zeros_like(ids)),
+        )
+    assert len(every.layers) == encoder.num_layers + 1
+    assert torch.equal(every.layers[-1], last.last)
+    assert not last.layers
+
+
+def test_cuts_ascend_and_begin_with_equal_probabilities() -> None:
+    spec = HeadSpec("sequence", 2, 3, output="ordinal")
+    head = build_head(spec, seed=1, task="a", initializer_range=0.0)
+    above = head(Encoded(HIDDEN, MASK), BOTH).sigmoid()  # the latent value is 0
+    assert torch.allclose(above, torch.tensor([[0.75, 0.5, 0.25]]).expand(2, 3), atol=1e-6)
+    assert head.cuts is not None
+    with torch.no_grad():
+        head.cuts.copy_(torch.tensor([5.0, -30.0, -3.0]))
+    assert (head(Encoded(HIDDEN, MASK), BOTH).diff(dim=1) <= 0).all()
+
+
+def test_a_head_of_a_layer_that_the_encoder_lacks_is_refused(tiny_bert: Any) -> None:
+    encoder = load_encoder(str(tiny_bert))
+    for layer in ({"layer": 3}, {"layer": "mix", "num_mixed": 2}):
+        spec = HeadSpec("sequence", HIDDEN_SIZE, 2, **layer)
+        with pytest.raises(ModelError, match="layer"):
+            Network(encoder, {"intent": Head(spec)})

@@ -7,7 +7,8 @@ from tiny import tiny_tokenizer
 from mtl_transformers.errors import DataError
 from mtl_transformers.model.tokenizer import text_backend
 from mtl_transformers.text.encoding import Form, TextEncoder
-from mtl_transformers.text.inputs import Input, encode, row_of, text_of
+from mtl_transformers.text.inputs import Input, encode
+from mtl_transformers.text.rows import row_of, text_of
 
 
 def encoder() -> TextEncoder:

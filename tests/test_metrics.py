@@ -253,9 +253,10 @@ def test_only_bounded_metrics_where_higher_is_better_may_be_averaged() -> None:
 
 def test_a_perfect_prediction_reaches_the_end_of_each_range() -> None:
     perfect = {"labels": GOLD, "values": [1.0, 2.0, 3.0], "tags": [["B-x", "O"]], "scores": [0, 1]}
-    perfect |= {"rankings": [[1.0, 2.0, 0.0], [0.0, 3.0]]}
+    perfect |= {"rankings": [[1.0, 2.0, 0.0], [0.0, 3.0]], "answers": ["an answer"]}
     for name, spec in METRICS.items():
-        value = compute(name, predictions=perfect[spec.inputs], references=perfect[spec.inputs])
+        references = [["an answer"]] if spec.inputs == "answers" else perfect[spec.inputs]
+        value = compute(name, predictions=perfect[spec.inputs], references=references)
         assert value == pytest.approx(spec.high if spec.higher_is_better else spec.low)
 
 

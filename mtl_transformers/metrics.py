@@ -1,7 +1,7 @@
 """Named metrics: what each compares, its direction and range, its value on a whole corpus.
 
-Owns the metrics of DESIGN §4, each an `evaluate.Metric` over scikit-learn, scipy or seqeval that works
-offline and writes no file, and the door to any other by ``evaluate:<id or path>``. Does not decode
+Owns the metrics of DESIGN §4, each an `evaluate.Metric` over scikit-learn, scipy, seqeval or ``rankings.py`` that
+works offline and writes no file, and the door to any other by ``evaluate:<id or path>``. Does not decode
 predictions and averages nothing over batches or tasks. `evaluate` takes seconds to import: functions do it.
 
 Shapes: ``N`` items, ``C`` labels. Labels are numbers here; a kind of task maps its names to them.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -19,13 +20,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
+from mtl_transformers.rankings import average_precision, ndcg, reciprocal_rank
 from mtl_transformers.text.squad import exact_match, word_f1
 
 if TYPE_CHECKING:
     import evaluate
 
-Inputs = Literal["labels", "values", "tags", "scores", "answers", "any"]
-Rows = Sequence[Sequence[str]]
+Inputs = Literal["labels", "values", "tags", "scores", "answers", "rankings", "any"]
+Rows = Sequence[Sequence[str]] | Sequence[Sequence[float]]
 
 FOREIGN = "evaluate:"
 """The prefix of a metric that `evaluate` loads by id or path."""
@@ -40,7 +42,7 @@ class Metric:
         inputs: what it compares. ``labels``: label ids ``[N]`` or 0/1 rows ``[N, C]``; ``values``: numbers
             ``[N]``; ``tags``: one list of tags for each row; ``scores``: a score of each label, ``[N, C]``
             (of two labels also ``[N]``), with label ids or 0/1 rows; ``answers``: a text for each question, with a list
-            of the right ones; ``any``: unknown.
+            of the right ones; ``rankings``: one list for each query, of scores and of relevances; ``any``: unknown.
         higher_is_better: its direction; assumed of a foreign metric.
         low: its lowest value; ``None`` where there is none or it is unknown.
         high: its highest value; likewise.
@@ -87,6 +89,13 @@ METRICS: dict[str, Metric] = {
         Metric("tag_accuracy", "tags", higher_is_better=True, low=0.0, high=1.0),
         Metric("squad_f1", "answers", higher_is_better=True, low=0.0, high=1.0),
         Metric("exact_match", "answers", higher_is_better=True, low=0.0, high=1.0),
+        Metric("mrr", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("map", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_1", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_3", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_5", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_10", "rankings", higher_is_better=True, low=0.0, high=1.0),
     )
 }
 
@@ -130,9 +139,11 @@ def compute(name: str, *, predictions: ArrayLike | Rows, references: ArrayLike |
         raise DataError(f"metric {name!r}: there is no labelled row to score")
     if spec.inputs == "any":
         return _compute_foreign(name, predictions, references)
-    if spec.inputs not in ("tags", "answers"):
+    if spec.inputs not in ("tags", "answers", "rankings"):
         predictions, references = np.asarray(predictions), np.asarray(references)
-        if spec.inputs != "labels" and not np.isfinite(predictions).all():
+    if spec.inputs in ("values", "scores", "rankings"):
+        rows = predictions if isinstance(predictions, Sequence) else [predictions]
+        if not all(np.isfinite(row).all() for row in rows):
             raise ModelError(
                 f"metric {name!r}: predictions are NaN or infinite, so training has diverged. "
                 "Lower training.learning_rate, or set training.precision: fp32"
@@ -158,8 +169,8 @@ def evaluation_module(name: str, predictions: ArrayLike | Rows, references: Arra
     def feature(values: ArrayLike | Rows) -> object:
         if METRICS[name].inputs == "answers":
             return Value("string") if values is predictions else [Value("string")]
-        if METRICS[name].inputs == "tags":
-            return [Value("string")]
+        if METRICS[name].inputs in ("tags", "rankings"):
+            return [Value("string" if METRICS[name].inputs == "tags" else "float64")]
         array = np.asarray(values)
         dtype = Value("float64" if METRICS[name].inputs == "values" or array.dtype.kind == "f" else "int64")
         return dtype if array.ndim == 1 else [dtype]
@@ -388,6 +399,19 @@ def _over_questions(
     return score
 
 
+def _over_queries(
+    measure: Callable[[ArrayLike, ArrayLike], float],
+) -> Callable[[Sequence[ArrayLike], Sequence[ArrayLike]], float]:
+    """Return the mean of a measure over the queries with a relevant candidate; 0 where no query has one."""
+
+    def score(scores: Sequence[ArrayLike], relevances: Sequence[ArrayLike]) -> float:
+        queries = zip(scores, relevances, strict=True)
+        found = [measure(given, gold) for given, gold in queries if (np.asarray(gold) > 0).any()]
+        return sum(found) / len(found) if found else 0.0
+
+    return score
+
+
 _SCORES: dict[str, Callable[..., float]] = {
     "accuracy": _accuracy,
     "f1_macro": _prf(2, "macro"),
@@ -409,4 +433,8 @@ _SCORES: dict[str, Callable[..., float]] = {
     "tag_accuracy": _tag_accuracy,
     "squad_f1": _over_questions(word_f1),
     "exact_match": _over_questions(exact_match),
+    "mrr": _over_queries(reciprocal_rank),
+    "map": _over_queries(average_precision),
+    "ndcg": _over_queries(ndcg),
+    **{f"ndcg_{first}": _over_queries(partial(ndcg, first=first)) for first in (1, 3, 5, 10)},
 }

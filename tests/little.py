@@ -100,6 +100,33 @@ def _tagged(word: str) -> list[tuple[str, str]]:
     return [(part, "I-PLACE" if n else "B-PLACE") for n, part in enumerate(word.split())]
 
 
+def riddles(num_rows: int, *, seed: int = 0, holes: float = 0.0, most_options: int = 4) -> list[Row]:
+    """A text and two options or more, one of which names a place."""
+    rng = random.Random(seed)
+    rows = []
+    for _ in range(num_rows):
+        words = [rng.choice(PLACES), *rng.choices(list(INTENTS), k=rng.randrange(1, most_options))]
+        rng.shuffle(words)
+        answer = next(n for n, word in enumerate(words) if word in PLACES)
+        text, *options = (" ".join([word, *rng.choices(FILLERS, k=rng.randint(1, 5))]) for word in ("where", *words))
+        rows.append({"text": text, "options": options, "answer": None if rng.random() < holes else answer})
+    return rows
+
+
+def searches(num_queries: int, *, seed: int = 0, holes: float = 0.0, most_candidates: int = 5) -> list[Row]:
+    """Rows of a query and a candidate, relevant where it names a place; the rows of a query stand apart."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(num_queries):
+        query = " ".join(["where", *rng.choices(FILLERS, k=rng.randint(1, 3)), str(number)])
+        for word in (rng.choice(PLACES), *rng.choices(list(INTENTS), k=rng.randrange(1, most_candidates))):
+            candidate = " ".join([word, *rng.choices(FILLERS, k=rng.randint(1, 5))])
+            relevance = None if rng.random() < holes else 2.0 * (word in PLACES)
+            rows.append({"query_id": f"q{number}", "query": query, "candidate": candidate, "relevance": relevance})
+    rng.shuffle(rows)
+    return rows
+
+
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     """Write JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)

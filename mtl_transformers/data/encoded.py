@@ -28,7 +28,7 @@ from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import Encoding, Input, encode, shared
-from mtl_transformers.text.rows import row_of
+from mtl_transformers.text.rows import RowOf, row_of
 
 FORMAT = "3"  # of the cached tables; a change makes old ones unread
 
@@ -255,7 +255,8 @@ def encode_split(
     labels: dict[str, datasets.Dataset] = {}
     for names in groups.values():
         given = shared([inputs[name] for name in names])
-        features, key = _encode_texts(table, given, encoding(given))
+        require_columns(table, given.columns, where=f"tasks.{names[0]}: {where}")
+        features, key = _encode_texts(table, given, encoding(given), tables.places[split], where=where)
         rows = LabelledRows(table, tables.places[split], features, given, where)
         found = encode_labels(rows, {name: tasks[name] for name in names}, texts_key=key, left_out=left_out)
         labels |= {name: found.select_columns([name]) for name in names}
@@ -338,16 +339,25 @@ def _column(table: datasets.Dataset, name: str) -> pa.ChunkedArray:
     return table.data.column(name)
 
 
-def _encode_texts(table: datasets.Dataset, given: Input, encoding: Encoding) -> tuple[datasets.Dataset, str]:
+def _encode_texts(
+    table: datasets.Dataset, given: Input, encoding: Encoding, places: Places, *, where: str
+) -> tuple[datasets.Dataset, str]:
     """Return the encoded rows, and what they were made from."""
+
+    def read(number: int, cells: Sequence[Any]) -> RowOf:
+        try:
+            return row_of(cells, form=given.form, num_context=given.num_context)
+        except DataError as error:
+            (place,) = places.of([number])
+            raise DataError(f"{where}, {place}, column {' or '.join(map(repr, given.columns))}: {error}") from error
 
     def encoded(batch: Mapping[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
         cells = zip(*(batch[column] for column in given.columns), strict=True)
-        rows = [row_of(row, form=given.form, num_context=given.num_context) for row in cells]
+        rows = [read(number, row) for number, row in zip(numbers, cells, strict=True)]
         found = encode(encoding.encoder, rows, given)
         return {name: [getattr(features, name) for features in found] for name in _FEATURES}
 
-    read = json.dumps({**given.to_json(), "columns": None}, sort_keys=True)
-    key = digest(FORMAT, read, encoding.key, content_key(table, given.columns))
+    described = json.dumps({**given.to_json(), "columns": None}, sort_keys=True)
+    key = digest(FORMAT, described, encoding.key, content_key(table, given.columns))
     rows = table.select_columns(list(given.columns))
     return cached_map(rows, encoded, features=_FEATURES, key=digest(key, "texts")), key

@@ -166,7 +166,9 @@ def _of_family(config: PretrainedConfig, head: HeadForm, *, vectors: Vectors, ou
             activation=config.pooler_hidden_act,
             output_dropout=dropout if output_dropout is None else output_dropout,
         )
-    if family in DROPOUT_TWICE and head != "choice":  # whose multiple choice reads the pooler, as BERT's
+    if family in DROPOUT_TWICE and head == "choice":  # reads the pooler, as BERT's, and drops as the encoder does
+        return build(activation="tanh", output_dropout=config.hidden_dropout_prob)
+    if family in DROPOUT_TWICE:
         return build(
             input_dropout=dropout,
             activation="gelu" if family == "electra" else "tanh",

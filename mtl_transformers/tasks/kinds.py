@@ -7,7 +7,9 @@ from mtl_transformers.errors import ModelError
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.masked_lm import MaskedLM
 from mtl_transformers.tasks.multi_label import MultiLabel
+from mtl_transformers.tasks.multiple_choice import MultipleChoice
 from mtl_transformers.tasks.question_answering import QuestionAnswering
+from mtl_transformers.tasks.ranking import Ranking
 from mtl_transformers.tasks.regression import Regression
 from mtl_transformers.tasks.similarity import Similarity
 from mtl_transformers.tasks.task import Task
@@ -19,6 +21,8 @@ KINDS: Mapping[str, type[Task]] = {
     "regression": Regression,
     "token_classification": TokenClassification,
     "question_answering": QuestionAnswering,
+    "multiple_choice": MultipleChoice,
+    "ranking": Ranking,
     "similarity": Similarity,
     "masked_lm": MaskedLM,
 }

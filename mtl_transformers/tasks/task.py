@@ -72,6 +72,7 @@ class Task(ABC):
     forms: ClassVar[tuple[Form, ...]]  # forms of input that the kind can read
     hub_task: ClassVar[str]  # the hub's name for it, for the model card
     options_type: ClassVar[type[Any]]  # the dataclass of the kind's options
+    groups_rows: ClassVar[bool] = False  # whether a row of the plan is a query with its candidates
     unstored: ClassVar[tuple[str, ...]] = ()  # fields that the encoder gives, and tasks.json does not hold
 
     name: str

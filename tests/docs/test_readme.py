@@ -40,7 +40,7 @@ from mtl_transformers.config import (
 from mtl_transformers.config.tasks import ReviewConfig, task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
-from mtl_transformers.text import answers, decoding, embeddings, filling
+from mtl_transformers.text import answers, choosing, decoding, embeddings, filling
 from mtl_transformers.text.cleaning import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -345,6 +345,9 @@ def test_predictions_have_the_keys_of_real_ones():
         "entities": decoding.SpanPrediction,
         "part_of_speech": decoding.TagsPrediction,
         "answer": answers.AnswerPrediction,
+        "choice": choosing.ChoicePrediction,
+        "rank": choosing.RankingPrediction,
+        "rank_of_one": choosing.CandidatePrediction,
         "alike": embeddings.SimilarityPrediction,
         "hidden": filling.TokensPrediction,
     }

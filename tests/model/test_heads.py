@@ -19,7 +19,7 @@ from mtl_transformers.batch import Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.encoder import head_pooler, load_encoder
-from mtl_transformers.model.head_spec import HeadSpec, Vectors, head_spec, head_spec_from_json
+from mtl_transformers.model.head_spec import HeadForm, HeadSpec, Vectors, head_spec, head_spec_from_json
 from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.network import Network
 
@@ -39,9 +39,15 @@ NATIVE_SEQUENCE = {
     "modernbert": {"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
 }
 NATIVE_TOKEN = {family: {"out": "classifier"} for family in FAMILIES} | {"modernbert": NATIVE_SEQUENCE["modernbert"]}
+NATIVE_CHOICE = NATIVE_SEQUENCE | {
+    "roberta": {"dense": "roberta.pooler.dense", "out": "classifier"},
+    "mpnet": {"dense": "mpnet.pooler.dense", "out": "classifier"},
+    "electra": {"dense": "sequence_summary.summary", "out": "classifier"},
+}
 NATIVE = {
     "sequence": (transformers.AutoModelForSequenceClassification, NATIVE_SEQUENCE),
     "token": (transformers.AutoModelForTokenClassification, NATIVE_TOKEN),
+    "choice": (transformers.AutoModelForMultipleChoice, NATIVE_CHOICE),
 }
 # every dropout of a head, each with a rate of its own, so that a swapped place is seen
 DROPOUTS = {
@@ -56,21 +62,22 @@ DROPOUTS = {
 }
 
 
-def native_pair(family: str, vectors: Vectors, path: Path, changes: dict[str, object]) -> tuple[PreTrainedModel, Head]:
+def native_pair(family: str, form: HeadForm, path: Path, changes: dict[str, object]) -> tuple[PreTrainedModel, Head]:
     """Return the native model and our head with its weights; the directory holds the native model."""
     tokenizer = tiny_tokenizer(family)
     config: PretrainedConfig = tiny_config(family, tokenizer, dropout=0.2)
     for name, value in changes.items():
         setattr(config, name, value)
     config.num_labels = NUM_LABELS
-    auto, names = NATIVE[vectors]
+    auto, names = NATIVE[form]
     torch.manual_seed(1)
     native = auto.from_config(config)
     with torch.no_grad():
         for parameter in native.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     native.save_pretrained(path)
-    head = Head(head_spec(config, head=vectors, vectors=vectors, out_features=NUM_LABELS))
+    vectors: Vectors = "sequences" if form == "choice" else "token" if form == "token" else "sequence"
+    head = Head(head_spec(config, head=form, vectors=vectors, out_features=1 if form == "choice" else NUM_LABELS))
     state = native.state_dict()
     places = names[family]
     copied = {key: state[places[key.split(".")[0]] + "." + key.split(".")[1]] for key in head.state_dict()}
@@ -86,45 +93,48 @@ def inputs() -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
-def whole_target(vectors: Vectors, mask: Tensor) -> Target:
+def whole_target(form: HeadForm, mask: Tensor) -> Target:
     rows, length = mask.shape
-    if vectors == "sequence":
+    if form != "token":
         return Target(sequences=torch.arange(rows))
     return Target(sequences=torch.arange(rows).repeat_interleave(length), positions=torch.arange(length).repeat(rows))
 
 
-def our_logits(path: Path, head: Head, vectors: Vectors, *, training: bool) -> Tensor:
+def our_logits(path: Path, head: Head, form: HeadForm, *, training: bool) -> Tensor:
     ids, mask = inputs()
     encoder = load_encoder(str(path)).train(training)
     head.train(training)
     torch.manual_seed(3)
-    return head(encoder(ids, mask), whole_target(vectors, mask))
+    return head(encoder(ids, mask), whole_target(form, mask))
 
 
-def native_logits(native: PreTrainedModel, *, training: bool) -> Tensor:
+def native_logits(native: PreTrainedModel, form: HeadForm, *, training: bool) -> Tensor:
     ids, mask = inputs()
     native.train(training)
     torch.manual_seed(3)
+    if form == "choice":  # two rows of two options
+        ids, mask = ids.view(2, 2, -1), mask.view(2, 2, -1)
+        return native(ids, attention_mask=mask).logits.reshape(-1, 1)
     return native(ids, attention_mask=mask).logits.reshape(-1, NUM_LABELS)
 
 
-@pytest.mark.parametrize("vectors", ["sequence", "token"])
+@pytest.mark.parametrize("form", ["sequence", "token", "choice"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_head_equals_the_native_head_with_dropout_off_and_on(family: str, vectors: Vectors, tmp_path: Path) -> None:
-    native, head = native_pair(family, vectors, tmp_path, DROPOUTS[family])
+def test_head_equals_the_native_head_with_dropout_off_and_on(family: str, form: HeadForm, tmp_path: Path) -> None:
+    native, head = native_pair(family, form, tmp_path, DROPOUTS[family])
     for training in (
         False,
         True,
     ):  # equal random numbers fall on equal places: dropout stands where theirs does
-        ours = our_logits(tmp_path, head, vectors, training=training)
-        torch.testing.assert_close(ours, native_logits(native, training=training), rtol=0, atol=1e-6)
+        ours = our_logits(tmp_path, head, form, training=training)
+        torch.testing.assert_close(ours, native_logits(native, form, training=training), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"classifier_pooling": "mean"}, {"classifier_bias": True, "norm_bias": True}])
 def test_modernbert_head_follows_its_configuration(changes: dict[str, object], tmp_path: Path) -> None:
     native, head = native_pair("modernbert", "sequence", tmp_path, changes)
     ours = our_logits(tmp_path, head, "sequence", training=False)
-    torch.testing.assert_close(ours, native_logits(native, training=False), rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours, native_logits(native, "sequence", training=False), rtol=0, atol=1e-6)
 
 
 def test_a_dropout_in_another_place_is_seen(tmp_path: Path) -> None:
@@ -132,7 +142,7 @@ def test_a_dropout_in_another_place_is_seen(tmp_path: Path) -> None:
     moved = Head(replace(head.spec, input_dropout=0.0))
     moved.load_state_dict(head.state_dict())
     ours = our_logits(tmp_path, moved, "sequence", training=True)
-    assert not torch.allclose(ours, native_logits(native, training=True), atol=1e-3)
+    assert not torch.allclose(ours, native_logits(native, "sequence", training=True), atol=1e-3)
 
 
 def test_an_unlisted_family_gets_berts_head() -> None:

@@ -14,14 +14,19 @@ EXAMPLES: dict[str, list[Any]] = {
     "regression": [1.0, 2.0],
     "token_classification": [["B-X", "O"]],
     "question_answering": [["an answer"], []],
+    "multiple_choice": [0, 1],
+    "ranking": [[1, 0], [2, 0]],
     "similarity": [1.0, 2.0],
     "masked_lm": [],
 }
+OPTIONS: dict[str, dict[str, Any]] = {"multiple_choice": {"options": "options"}}
 
 
 def example(kind: str) -> Task:
-    cells = ((cell,) for cell in EXAMPLES[kind])
-    options = KINDS[kind].options_type(**({"label": "y"} if EXAMPLES[kind] else {}))
+    given = {"label": "y"} if EXAMPLES[kind] else {}
+    options = KINDS[kind].options_type(**given, **OPTIONS.get(kind, {}))
+    others = [["a", "b"]] * (len(KINDS[kind].label_columns(options)) - 1)
+    cells = ((cell, *others) for cell in EXAMPLES[kind])
     return KINDS[kind].fit("t", options, metrics=(), cells=cells, class_names=None)
 
 
@@ -50,6 +55,8 @@ def test_the_first_metrics_are_those_of_the_design() -> None:
         "pearson",
         "span_f1",
         "squad_f1",
+        "accuracy",
+        "mrr",
         "spearman",
         "masked_accuracy",
     ]

@@ -18,7 +18,7 @@ from mtl_transformers.batch import Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.encoder import head_pooler, load_encoder
-from mtl_transformers.model.head_spec import HeadSpec, Vectors, head_spec, head_spec_from_json
+from mtl_transformers.model.head_spec import HeadForm, HeadSpec, Vectors, head_spec, head_spec_from_json
 from mtl_transformers.model.heads import Head, build_head
 
 EncoderDir = Callable[[str], Path]
@@ -37,7 +37,9 @@ NATIVE_SEQUENCE = {
     "modernbert": {"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
 }
 NATIVE_TOKEN = {family: {"out": "classifier"} for family in FAMILIES} | {"modernbert": NATIVE_SEQUENCE["modernbert"]}
+NATIVE_ANSWER = {family: {"out": "qa_outputs"} for family in FAMILIES} | {"modernbert": NATIVE_SEQUENCE["modernbert"]}
 NATIVE = {
+    "answer": (transformers.AutoModelForQuestionAnswering, NATIVE_ANSWER),
     "sequence": (transformers.AutoModelForSequenceClassification, NATIVE_SEQUENCE),
     "token": (transformers.AutoModelForTokenClassification, NATIVE_TOKEN),
 }
@@ -48,27 +50,29 @@ DROPOUTS = {
     "roberta": {"classifier_dropout": 0.3},
     "mpnet": {},
     "electra": {"classifier_dropout": 0.3},
-    "distilbert": {"seq_classif_dropout": 0.3},
+    "distilbert": {"seq_classif_dropout": 0.3, "qa_dropout": 0.5},
     "deberta-v2": {"pooler_dropout": 0.3, "cls_dropout": 0.5},
     "modernbert": {"classifier_dropout": 0.3},
 }
 
 
-def native_pair(family: str, vectors: Vectors, path: Path, changes: dict[str, object]) -> tuple[PreTrainedModel, Head]:
+def native_pair(family: str, form: HeadForm, path: Path, changes: dict[str, object]) -> tuple[PreTrainedModel, Head]:
     """Return the native model and our head with its weights; the directory holds the native model."""
+    num_outputs = 2 if form == "answer" else NUM_LABELS
     tokenizer = tiny_tokenizer(family)
     config: PretrainedConfig = tiny_config(family, tokenizer, dropout=0.2)
     for name, value in changes.items():
         setattr(config, name, value)
-    config.num_labels = NUM_LABELS
-    auto, names = NATIVE[vectors]
+    config.num_labels = num_outputs
+    auto, names = NATIVE[form]
     torch.manual_seed(1)
     native = auto.from_config(config)
     with torch.no_grad():
         for parameter in native.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     native.save_pretrained(path)
-    head = Head(head_spec(config, head=vectors, vectors=vectors, out_features=NUM_LABELS))
+    vectors: Vectors = "sequence" if form == "sequence" else "token"
+    head = Head(head_spec(config, head=form, vectors=vectors, out_features=num_outputs))
     state = native.state_dict()
     places = names[family]
     copied = {key: state[places[key.split(".")[0]] + "." + key.split(".")[1]] for key in head.state_dict()}
@@ -91,37 +95,41 @@ def whole_target(vectors: Vectors, mask: Tensor) -> Target:
     return Target(sequences=torch.arange(rows).repeat_interleave(length), positions=torch.arange(length).repeat(rows))
 
 
-def our_logits(path: Path, head: Head, vectors: Vectors, *, training: bool) -> Tensor:
+def our_logits(path: Path, head: Head, *, training: bool) -> Tensor:
     ids, mask = inputs()
     encoder = load_encoder(str(path)).train(training)
     head.train(training)
     torch.manual_seed(3)
-    return head(encoder(ids, mask), whole_target(vectors, mask))
+    return head(encoder(ids, mask), whole_target(head.spec.vectors, mask))
 
 
 def native_logits(native: PreTrainedModel, *, training: bool) -> Tensor:
     ids, mask = inputs()
     native.train(training)
     torch.manual_seed(3)
-    return native(ids, attention_mask=mask).logits.reshape(-1, NUM_LABELS)
+    given = native(ids, attention_mask=mask)
+    logits: Tensor = (
+        torch.stack([given.start_logits, given.end_logits], -1) if "start_logits" in given else given.logits
+    )
+    return logits.reshape(-1, logits.shape[-1])
 
 
-@pytest.mark.parametrize("vectors", ["sequence", "token"])
+@pytest.mark.parametrize("form", ["sequence", "token", "answer"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_head_equals_the_native_head_with_dropout_off_and_on(family: str, vectors: Vectors, tmp_path: Path) -> None:
-    native, head = native_pair(family, vectors, tmp_path, DROPOUTS[family])
+def test_head_equals_the_native_head_with_dropout_off_and_on(family: str, form: HeadForm, tmp_path: Path) -> None:
+    native, head = native_pair(family, form, tmp_path, DROPOUTS[family])
     for training in (
         False,
         True,
     ):  # equal random numbers fall on equal places: dropout stands where theirs does
-        ours = our_logits(tmp_path, head, vectors, training=training)
+        ours = our_logits(tmp_path, head, training=training)
         torch.testing.assert_close(ours, native_logits(native, training=training), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"classifier_pooling": "mean"}, {"classifier_bias": True, "norm_bias": True}])
 def test_modernbert_head_follows_its_configuration(changes: dict[str, object], tmp_path: Path) -> None:
     native, head = native_pair("modernbert", "sequence", tmp_path, changes)
-    ours = our_logits(tmp_path, head, "sequence", training=False)
+    ours = our_logits(tmp_path, head, training=False)
     torch.testing.assert_close(ours, native_logits(native, training=False), rtol=0, atol=1e-6)
 
 
@@ -129,7 +137,7 @@ def test_a_dropout_in_another_place_is_seen(tmp_path: Path) -> None:
     native, head = native_pair("roberta", "sequence", tmp_path, {})
     moved = Head(replace(head.spec, input_dropout=0.0))
     moved.load_state_dict(head.state_dict())
-    ours = our_logits(tmp_path, moved, "sequence", training=True)
+    ours = our_logits(tmp_path, moved, training=True)
     assert not torch.allclose(ours, native_logits(native, training=True), atol=1e-3)
 
 

@@ -253,10 +253,11 @@ def test_only_bounded_metrics_where_higher_is_better_may_be_averaged() -> None:
 
 def test_a_perfect_prediction_reaches_the_end_of_each_range() -> None:
     perfect = {"labels": GOLD, "values": [1.0, 2.0, 3.0], "tags": [["B-x", "O"]], "scores": [0, 1]}
-    perfect |= {"rankings": [[1.0, 2.0, 0.0], [0.0, 3.0]], "answers": ["an answer"]}
+    perfect |= {"rankings": [[1.0, 2.0, 0.0], [0.0, 3.0]]}
+    answers = {"predictions": ["Denver", ""], "references": [["Rio", "the Denver"], []]}
     for name, spec in METRICS.items():
-        references = [["an answer"]] if spec.inputs == "answers" else perfect[spec.inputs]
-        value = compute(name, predictions=perfect[spec.inputs], references=references)
+        same = dict.fromkeys(("predictions", "references"), perfect.get(spec.inputs))
+        value = compute(name, **(answers if spec.inputs == "answers" else same))
         assert value == pytest.approx(spec.high if spec.higher_is_better else spec.low)
 
 

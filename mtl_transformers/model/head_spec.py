@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 Vectors = Literal["sequence", "sequences", "token"]
-HeadForm = Literal["sequence", "token", "choice", "ordinal", "embedding", "masked"]
+HeadForm = Literal["sequence", "token", "answer", "choice", "ordinal", "embedding", "masked"]
 Pooling = Literal["first", "mean", "max", "attention"]
 Output = Literal["linear", "ordinal", "tied", "none"]
 Layer = int | Literal["mix"]
@@ -114,9 +114,9 @@ def head_spec(
 
     Args:
         config: the encoder's configuration.
-        head: "sequence" mirrors AutoModelForSequenceClassification, "token" AutoModelForTokenClassification (and
-            question answering), "choice" AutoModelForMultipleChoice, "masked" AutoModelForMaskedLM. "ordinal" is
-            "sequence" with cut points; "embedding" is the pooled vector itself.
+        head: "sequence" mirrors AutoModelForSequenceClassification, "token" AutoModelForTokenClassification, "answer"
+            AutoModelForQuestionAnswering, "choice" AutoModelForMultipleChoice, "masked" AutoModelForMaskedLM. "ordinal"
+            is "sequence" with cut points; "embedding" is the pooled vector itself.
         vectors: what is read.
         out_features: number of logits.
         pooling: instead of the family's own.
@@ -152,6 +152,8 @@ def _of_family(config: PretrainedConfig, head: HeadForm, *, vectors: Vectors, ou
             norm_bias=config.norm_bias,
             output_dropout=config.classifier_dropout,
         )
+    if head == "answer":
+        return build(output_dropout=config.qa_dropout if family == "distilbert" else 0.0)
     dropout = _dropout(config)
     if head == "token":
         return build(output_dropout=config.dropout if family == "distilbert" else dropout)

@@ -60,7 +60,7 @@ class QuestionAnswering(Task):
 
     kind: ClassVar[str] = "question_answering"
     vectors: ClassVar[Vectors] = "token"
-    head: ClassVar[HeadForm] = "token"
+    head: ClassVar[HeadForm] = "answer"
     label_type: ClassVar[LabelType] = "answers"
     forms: ClassVar[tuple[Form, ...]] = ("pair",)
     hub_task: ClassVar[str] = "question-answering"

@@ -91,6 +91,16 @@ def test_the_plan_says_what_was_left_out_and_what_is_shared(capsys: Captured) ->
     ]
 
 
+def test_the_plan_says_which_answers_are_repaired_and_left_out(capsys: Captured) -> None:
+    given = plan()
+    tasks = [{**task, "answers_repaired": 1200, "answers_lost": 2} for task in given["tasks"][:1]]
+    show_plan({**given, "tasks": tasks}, where="")
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"{tasks[0]['task']}: answers that stand elsewhere, repaired: 1,200",
+        f"{tasks[0]['task']}: answers that are not in their context, left out: 2",
+    ]
+
+
 def test_names_wrap_on_a_narrow_terminal_and_nothing_is_cut(terminal: PutTerminal) -> None:
     screen = terminal("stdout", columns=30)
     show(table(("label", "support"), [("a_label_that_is_longer_than_the_terminal", "12")]))

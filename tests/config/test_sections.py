@@ -214,8 +214,8 @@ def test_numeric_text_is_accepted_for_numbers(smallest):
          "to train on"),
         ("tasks.intent", "classification", "expected a mapping with data, kind and the kind's options, as "
          "{data: …, kind: …, label: …}"),
-        ("tasks.intent.kind", "clasification", "unknown kind 'clasification'; expected one of "
-         f"{', '.join(KINDS)}; did you mean 'classification'?"),
+        ("tasks.intent.kind", "clasification", f"unknown kind 'clasification'; expected one of {', '.join(KINDS)}; "
+         "did you mean 'classification'?"),
         ("tasks.intent.kind", None, f"unknown kind None; expected one of {', '.join(KINDS)}"),
         ("data", {}, "is empty; expected at least one"),
     ],

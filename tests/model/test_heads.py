@@ -44,7 +44,9 @@ NATIVE_CHOICE = NATIVE_SEQUENCE | {
     "mpnet": {"dense": "mpnet.pooler.dense", "out": "classifier"},
     "electra": {"dense": "sequence_summary.summary", "out": "classifier"},
 }
+NATIVE_ANSWER = {family: {"out": "qa_outputs"} for family in FAMILIES} | {"modernbert": NATIVE_SEQUENCE["modernbert"]}
 NATIVE = {
+    "answer": (transformers.AutoModelForQuestionAnswering, NATIVE_ANSWER),
     "sequence": (transformers.AutoModelForSequenceClassification, NATIVE_SEQUENCE),
     "token": (transformers.AutoModelForTokenClassification, NATIVE_TOKEN),
     "choice": (transformers.AutoModelForMultipleChoice, NATIVE_CHOICE),
@@ -56,7 +58,7 @@ DROPOUTS = {
     "roberta": {"classifier_dropout": 0.3},
     "mpnet": {},
     "electra": {"classifier_dropout": 0.3},
-    "distilbert": {"seq_classif_dropout": 0.3},
+    "distilbert": {"seq_classif_dropout": 0.3, "qa_dropout": 0.5},
     "deberta-v2": {"pooler_dropout": 0.3, "cls_dropout": 0.5},
     "modernbert": {"classifier_dropout": 0.3},
 }
@@ -64,11 +66,12 @@ DROPOUTS = {
 
 def native_pair(family: str, form: HeadForm, path: Path, changes: dict[str, object]) -> tuple[PreTrainedModel, Head]:
     """Return the native model and our head with its weights; the directory holds the native model."""
+    num_outputs = {"answer": 2, "choice": 1}.get(form, NUM_LABELS)
     tokenizer = tiny_tokenizer(family)
     config: PretrainedConfig = tiny_config(family, tokenizer, dropout=0.2)
     for name, value in changes.items():
         setattr(config, name, value)
-    config.num_labels = NUM_LABELS
+    config.num_labels = num_outputs
     auto, names = NATIVE[form]
     torch.manual_seed(1)
     native = auto.from_config(config)
@@ -76,8 +79,8 @@ def native_pair(family: str, form: HeadForm, path: Path, changes: dict[str, obje
         for parameter in native.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     native.save_pretrained(path)
-    vectors: Vectors = "sequences" if form == "choice" else "token" if form == "token" else "sequence"
-    head = Head(head_spec(config, head=form, vectors=vectors, out_features=1 if form == "choice" else NUM_LABELS))
+    vectors: Vectors = {"sequence": "sequence", "choice": "sequences"}.get(form, "token")
+    head = Head(head_spec(config, head=form, vectors=vectors, out_features=num_outputs))
     state = native.state_dict()
     places = names[family]
     copied = {key: state[places[key.split(".")[0]] + "." + key.split(".")[1]] for key in head.state_dict()}
@@ -95,7 +98,7 @@ def inputs() -> tuple[Tensor, Tensor]:
 
 def whole_target(form: HeadForm, mask: Tensor) -> Target:
     rows, length = mask.shape
-    if form != "token":
+    if form not in ("token", "answer"):
         return Target(sequences=torch.arange(rows))
     return Target(sequences=torch.arange(rows).repeat_interleave(length), positions=torch.arange(length).repeat(rows))
 
@@ -114,11 +117,14 @@ def native_logits(native: PreTrainedModel, form: HeadForm, *, training: bool) ->
     torch.manual_seed(3)
     if form == "choice":  # two rows of two options
         ids, mask = ids.view(2, 2, -1), mask.view(2, 2, -1)
-        return native(ids, attention_mask=mask).logits.reshape(-1, 1)
-    return native(ids, attention_mask=mask).logits.reshape(-1, NUM_LABELS)
+    given = native(ids, attention_mask=mask)
+    if form == "answer":
+        given_logits: Tensor = torch.stack([given.start_logits, given.end_logits], -1)
+        return given_logits.reshape(-1, 2)
+    return given.logits.reshape(-1, 1 if form == "choice" else NUM_LABELS)
 
 
-@pytest.mark.parametrize("form", ["sequence", "token", "choice"])
+@pytest.mark.parametrize("form", ["sequence", "token", "choice", "answer"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_head_equals_the_native_head_with_dropout_off_and_on(family: str, form: HeadForm, tmp_path: Path) -> None:
     native, head = native_pair(family, form, tmp_path, DROPOUTS[family])

@@ -50,6 +50,6 @@ def test_real_data_train_a_few_steps_and_the_model_answers_a_row(path, tmp_path,
     assert answer.keys() == config.tasks.keys()
 
 
-def test_the_shared_configs_cover_ten_datasets():
-    names = ["atis", "banking77", "comve", "emobank", "goemotions", "movies", "snips", "snli", "sts", "wnut17"]
+def test_the_shared_configs_cover_eleven_datasets():
+    names = ["atis", "banking77", "comve", "emobank", "goemotions", "movies", "snips", "snli", "sts", "wnut17", "xquad"]
     assert [path.stem for path in CONFIGS] == names

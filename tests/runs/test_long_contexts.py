@@ -126,7 +126,7 @@ def test_answers_and_their_scores_stand_in_every_kind_of_file(
 
 
 FEW_STEPS = {"training.epochs": None, "training.steps": 4, "training.learning_rate": 1.0e-4}
-FEW_TOKENS = {"training.max_tokens": 100}  # one row of three windows
+FEW_TOKENS = {"training.max_tokens": 100}  # a row of three windows
 
 
 def seen(directory: Path, encoder: Path, *, sabotage: Any = None, **overrides: Any) -> tuple[Any, dict[str, Tensor]]:

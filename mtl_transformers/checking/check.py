@@ -1,58 +1,60 @@
-"""What is said of a config and its data before anything is trained: labels, nulls, truncation, the plan, warnings."""
+"""What is said of a config and its data before anything is trained.
+
+Owns the order of things and the report; each topic has a file beside this one.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mtl_transformers.checking.altered import altered_findings, altered_of
+from mtl_transformers.checking.estimates import Estimate, estimate_of
+from mtl_transformers.checking.findings import Finding, graver_above, named
+from mtl_transformers.checking.labels import CheckedLabels, checked_labels, label_findings, label_rows
+from mtl_transformers.checking.leakage import Leakage, leakage_findings, leakage_of, rows_in_train
+from mtl_transformers.checking.lengths import CheckedLengths, checked_lengths, length_findings
+from mtl_transformers.checking.numbers import Spread, number_findings, numbers_of, spread_of
+from mtl_transformers.checking.repeats import Texts, repeat_findings, repeats_of, texts_of
+from mtl_transformers.checking.start import StartLoss, start_findings, try_start
 from mtl_transformers.config import Config
-from mtl_transformers.data.cells import cells_of
-from mtl_transformers.data.encoded import EncodedSplit
-from mtl_transformers.data.labelling import answer_counts
-from mtl_transformers.data.preparing import Tables
 from mtl_transformers.errors import CheckpointError, ConfigError
 from mtl_transformers.inference.precision import default_device, resolve_precision
-from mtl_transformers.inference.served import ServedTask
-from mtl_transformers.tasks.answer_cells import AnswerCounts
-from mtl_transformers.tasks.question_answering import QuestionAnswering
-from mtl_transformers.tasks.span_cells import SpanCounts
-from mtl_transformers.tasks.task import Task
-from mtl_transformers.tasks.token_classification import TokenClassification
+from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.storage.files import replace_file
 from mtl_transformers.training.experiment import Experiment, prepare
 from mtl_transformers.training.overview import overview
 from mtl_transformers.training.saving import check_output
 
-FEW_ITEMS = 5  # a label with fewer training items is hardly learnt
-MANY_TRUNCATED = 0.05  # share of the rows
-MANY_NULLS = 0.5  # share of the rows
-SHOWN = 8  # labels that a warning lists
-CHUNK_ROWS = 1000  # rows that are in memory at once
+MANY_UNLABELLED = 0.1  # share of the rows
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedTask:
-    """A task's labels on each split, ``train`` first.
+    """A task on each split, ``train`` first.
 
     Attributes:
         task: its name.
         kind: its kind.
-        labelled: labelled rows by split.
-        nulls: rows whose label is null, by split.
-        counts: items by split and label: rows, spans, or words of a plain tag; empty where there are no labels.
-        spans: character spans that are not trained as they were given, by split.
-        answers: answers that are not, by split; empty for other kinds.
+        dataset: its dataset.
+        labels: by split.
+        numbers: by split and target, where the labels are numbers.
+        altered: labels that are not trained as they were given, by split and by what becomes of them.
+        conflicts: rows by split whose text stands there with another label too.
+        start: its loss on a few training rows, before the first step.
     """
 
     task: str
     kind: str
-    labelled: Mapping[str, int]
-    nulls: Mapping[str, int]
-    counts: Mapping[str, Mapping[str, int]]
-    spans: Mapping[str, SpanCounts]
-    answers: Mapping[str, AnswerCounts] = field(default_factory=dict)
+    dataset: str
+    labels: Mapping[str, CheckedLabels]
+    numbers: Mapping[str, Mapping[str, Spread | None]]
+    altered: Mapping[str, Mapping[str, int]]
+    conflicts: Mapping[str, int]
+    start: StartLoss | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,27 @@ class Report:
     Attributes:
         plan: as `overview` describes it.
         tasks: in order.
-        warnings: what a user should look at.
+        lengths: of each input on each split.
+        duplicates: rows by dataset and split that repeat the text and the labels of an earlier row.
+        in_train: rows by dataset and evaluated split whose text stands in the train split of any dataset.
+        leakage: of each pair of splits that share texts.
+        estimate: of memory and time.
+        findings: what a user should look at.
     """
 
     plan: Mapping[str, Any]
     tasks: Sequence[CheckedTask]
-    warnings: Sequence[str]
+    lengths: Sequence[CheckedLengths]
+    duplicates: Mapping[str, Mapping[str, int]]
+    in_train: Mapping[str, Mapping[str, int]]
+    leakage: Sequence[Leakage]
+    estimate: Estimate
+    findings: Sequence[Finding]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """The findings that are likely to cost quality."""
+        return [finding for finding in self.findings if finding.severity == "warning"]
 
 
 def check(config: Config) -> Report:
@@ -77,119 +94,121 @@ def check(config: Config) -> Report:
         MTLError: whatever is wrong with config, data, labels or encoder.
     """
     experiment = prepare(config)
-    tasks = [_checked(experiment, name) for name in experiment.tasks]
-    warnings = [*_about_run(config), *_about_rows(experiment), *_about_labels(tasks)]
-    return Report(overview(experiment), tasks, warnings)
+    findings = [*_about_run(config), *_about_unlabelled(experiment)]
+    plan = overview(experiment)
+    lengths = _lengths(experiment, findings)
+    texts = {name: texts_of(tables) for name, tables in experiment.tables.items()}
+    duplicates, conflicts = _repeats(experiment, texts, findings)
+    leakage = leakage_of(experiment.tables, texts)
+    findings += leakage_findings(leakage)
+    device = default_device()
+    precision = "fp32" if config.training.precision == "fp16" and device.type == "cpu" else config.training.precision
+    resolved = resolve_precision(precision, device)
+    trials = try_start(experiment, device=device, precision=resolved)
+    starts = {task: loss for trial in trials.values() for task, loss in trial.losses.items()}
+    tasks = [_task(experiment, name, conflicts[name], starts.get(name), findings) for name in experiment.tasks]
+    findings += start_findings(starts)
+    estimate = estimate_of(experiment, trials, device=device, precision=resolved)
+    return Report(plan, tasks, lengths, duplicates, rows_in_train(texts), leakage, estimate, findings)
 
 
-def _checked(experiment: Experiment, name: str) -> CheckedTask:
-    served = experiment.tasks[name]
-    splits = experiment.splits[served.dataset]
-    counts = {split: _counts(served.task, of) for split, of in splits.items()}
-    return CheckedTask(
-        task=name,
-        kind=served.task.kind,
-        labelled={split: of.num_labelled[name] for split, of in splits.items()},
-        nulls={split: len(of) + of.num_unlabelled - of.num_labelled[name] for split, of in splits.items()},
-        counts=counts if any(counts.values()) else {},
-        spans={split: _span_counts(served.task, of) for split, of in splits.items()},
-        answers=_answer_counts(served, experiment.tables[served.dataset]),
-    )
+def write_report(report: Report, path: Path) -> None:
+    """Write a report as JSON.
+
+    Raises:
+        FileError: the disk is full, or whatever else the system reports.
+    """
+    values = asdict(report)
+    values["estimate"]["memory_bytes"] = report.estimate.memory_bytes
+    replace_file(path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def _counts(task: Task, split: EncodedSplit) -> dict[str, int]:
-    """Return the items of each label: the support that its scores would have."""
-    counts = Counter[str]()
-    for rows in _chunks(split):
-        labels = split.labels_of(rows)[task.name]
-        kept = [row for row, label in zip(rows, labels, strict=True) if label is not None]
-        if kept:
-            features = split.input_of(task.name).features_of(kept)
-            given = [label for label in labels if label is not None]
-            scores = task.score_per_label(given, [task.majority(row) for row in features], features)
-            counts.update({of.label: of.support for of in scores})
-    return {label: counts[label] for label in task.label_counts}
-
-
-def _span_counts(task: Task, split: EncodedSplit) -> SpanCounts:
-    if not isinstance(task, TokenClassification) or task.options.scheme != "spans":
-        return SpanCounts()
-    cells = cells_of(split.table, task.label_columns(task.options))
-    read = split.input_of(task.name)
-    features = (row for rows in _chunks(split) for row in read.features_of(rows))
-    counts = (task.span_counts(of_row, row) for of_row, row in zip(cells, features, strict=True))
-    return sum(counts, start=SpanCounts())
-
-
-def _answer_counts(served: ServedTask, tables: Tables) -> dict[str, AnswerCounts]:
-    if not isinstance(served.task, QuestionAnswering):
-        return {}
-    return {split: answer_counts(table, served.task, served.input) for split, table in tables.splits.items()}
-
-
-def _chunks(split: EncodedSplit) -> Iterator[range]:
-    for start in range(0, len(split), CHUNK_ROWS):
-        yield range(start, min(start + CHUNK_ROWS, len(split)))
-
-
-def _about_run(config: Config) -> Iterator[str]:
+def _about_run(config: Config) -> Iterator[Finding]:
     """Yield what would stop a training here, though not everywhere."""
     try:
         check_output(Path(config.output), overwrite=False, resume=False)
     except CheckpointError as error:
-        yield f"output: {error}"
+        yield Finding(severity="warning", topic="run", place="output", message=str(error))
     try:
         resolve_precision(config.training.precision, default_device())
     except ConfigError as error:
-        yield f"training.precision: {error}"
+        yield Finding(severity="warning", topic="run", place="training.precision", message=str(error))
 
 
-def _about_rows(experiment: Experiment) -> Iterator[str]:
+def _about_unlabelled(experiment: Experiment) -> Iterator[Finding]:
     for dataset, splits in experiment.splits.items():
         for split, of in splits.items():
-            share = of.num_truncated / max(1, len(of))
-            max_length = of.inputs[0].given.max_length
-            if share > MANY_TRUNCATED:
-                yield (
-                    f"data.{dataset}, {split}: {share:.0%} of the rows are cut to {max_length} tokens; "
-                    f"raise data.{dataset}.max_length if their ends matter"
-                )
             if of.num_unlabelled:
-                yield f"data.{dataset}, {split}: rows without any label, which are left out: {of.num_unlabelled:,}"
-
-
-def _about_labels(tasks: Sequence[CheckedTask]) -> Iterator[str]:
-    for task in tasks:
-        place = f"tasks.{task.task}"
-        for split, num_labelled in task.labelled.items():
-            num_rows = num_labelled + task.nulls[split]
-            if not num_labelled:
-                yield f"{place}, {split}: no row has a label, so it cannot be scored there"
-            elif task.nulls[split] > MANY_NULLS * num_rows:
-                yield f"{place}, {split}: {task.nulls[split]:,} of {num_rows:,} labels are null"
-            if widened := task.spans[split].widened:
-                yield (
-                    f"{place}, {split}: spans that do not end at the edges of words, and are widened to whole words: "
-                    f"{widened:,}"
+                num_rows = len(of) + of.num_unlabelled
+                kept = set(of.numbers.tolist())
+                yield Finding(
+                    severity=graver_above(MANY_UNLABELLED, of.num_unlabelled / num_rows),
+                    topic="nulls",
+                    place=f"data.{dataset}",
+                    split=split,
+                    message=f"rows without any label, which are left out: {of.num_unlabelled:,}",
+                    count=of.num_unlabelled,
+                    rows=named(
+                        experiment.tables[dataset].places[split], [row for row in range(num_rows) if row not in kept]
+                    ),
                 )
-            if dropped := task.spans[split].dropped:
-                yield f"{place}, {split}: spans that overlap one that is kept, and are dropped: {dropped:,}"
-        for split, answers in task.answers.items():
-            if answers.repaired:
-                yield (
-                    f"{place}, {split}: answers that do not stand where the data say, and are repaired: "
-                    f"{answers.repaired:,}"
-                )
-            if answers.lost:
-                yield f"{place}, {split}: answers that are not in their context, and are left out: {answers.lost:,}"
-        train, validation = task.counts.get("train", {}), task.counts.get("validation", {})
-        rare = [label for label, items in train.items() if items < FEW_ITEMS]
-        if rare:
-            yield f"{place}, train: labels that occur fewer than {FEW_ITEMS} times: {_listed(rare)}"
-        absent = [label for label, items in validation.items() if not items and train[label]]
-        if absent:
-            yield f"{place}, validation: labels that do not occur, so that nothing scores them: {_listed(absent)}"
 
 
-def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:SHOWN]) + (f", … ({len(labels)} in all)" if len(labels) > SHOWN else "")
+def _lengths(experiment: Experiment, findings: list[Finding]) -> list[CheckedLengths]:
+    encoder = experiment.network.encoder
+    encoders = TextEncoders(experiment.tokenizer, uses_token_types=encoder.uses_token_types)
+    checked = []
+    for splits in experiment.splits.values():
+        for encoded in splits.values():
+            for read in encoded.inputs:
+                checked.append(checked_lengths(encoded, read, encoders, limit=encoder.max_length))
+                findings += length_findings(encoded, read, checked[-1])
+    return checked
+
+
+def _repeats(
+    experiment: Experiment, texts: Mapping[str, Mapping[str, Texts]], findings: list[Finding]
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+    """Count duplicates by dataset and split, and conflicts by task and split."""
+    duplicates: dict[str, dict[str, int]] = {name: {} for name in experiment.tables}
+    conflicts: dict[str, dict[str, int]] = {name: {} for name in experiment.tasks}
+    fitted = experiment.tasks_by_dataset()
+    for dataset, tables in experiment.tables.items():
+        for split in tables.splits:
+            found = repeats_of(tables, split, texts[dataset][split], fitted[dataset])
+            findings += repeat_findings(tables, split, found)
+            duplicates[dataset][split] = len(found.duplicates)
+            for task, of_task in found.conflicts.items():
+                conflicts[task][split] = len(of_task)
+    return duplicates, conflicts
+
+
+def _task(
+    experiment: Experiment,
+    name: str,
+    conflicts: Mapping[str, int],
+    start: StartLoss | None,
+    findings: list[Finding],
+) -> CheckedTask:
+    served = experiment.tasks[name]
+    task, tables, splits = served.task, experiment.tables[served.dataset], experiment.splits[served.dataset]
+    found = {split: label_rows(task, tables, split) for split in splits}
+    labels = {split: checked_labels(task, of, found[split]) for split, of in splits.items()}
+    numbers = {split: numbers_of(task, of) for split, of in splits.items()}
+    altered = {split: altered_of(task, of, experiment.tables[served.dataset]) for split, of in splits.items()}
+    findings += label_findings(task, tables, splits, labels, found)
+    findings += number_findings(task, splits, numbers)
+    for split, of in splits.items():
+        findings += altered_findings(task, of, altered[split])
+    return CheckedTask(
+        task=name,
+        kind=task.kind,
+        dataset=served.dataset,
+        labels=labels,
+        numbers={
+            split: {target: spread_of(values) for target, values in of.items()} for split, of in numbers.items() if of
+        },
+        altered={split: {what: of.count for what, of in by_what.items()} for split, by_what in altered.items()},
+        conflicts=conflicts,
+        start=start,
+    )

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
+from mtl_transformers.cli.checked import show_check
 from mtl_transformers.cli.progress import Messages, progress_of
 from mtl_transformers.cli.tables import (
     show,
-    show_check,
     show_drafts,
     show_labels,
     show_plan,
@@ -141,15 +141,28 @@ def train(
 
 
 @app.command()
-def check(config: ConfigPath, set_: Overrides = None) -> None:
+def check(
+    config: ConfigPath,
+    set_: Overrides = None,
+    json: Annotated[Path | None, typer.Option(help="Where the report goes; else check.json beside the config.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 when there are warnings.")] = False,
+) -> None:
     """Check a config and its data.
 
-    Looks at columns, labels, nulls and truncation, and shows the plan; nothing is trained or written.
+    Looks at labels, nulls, balance, lengths, repeated texts and texts of train in validation or test, shows the plan,
+    and tries one batch; nothing is trained. What is found is also written as JSON.
     """
     loaded = _config(config, set_)
     from mtl_transformers.checking.check import check as check_config
+    from mtl_transformers.checking.check import write_report
 
-    show_check(check_config(loaded))
+    report = check_config(loaded)
+    show_check(report)
+    path = json or config.with_name("check.json")
+    write_report(report, path)
+    show(f"→ {path}")
+    if strict and report.warnings:
+        raise typer.Exit(1)
 
 
 @app.command()

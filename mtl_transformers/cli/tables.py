@@ -17,7 +17,6 @@ from rich.table import Table
 if TYPE_CHECKING:  # heavy, and only named here
     from pathlib import Path
 
-    from mtl_transformers.checking.check import CheckedTask, Report
     from mtl_transformers.drafting.drafts import Drafts
     from mtl_transformers.lifecycle.clean_labels import Report as Suspects
     from mtl_transformers.metrics import LabelScore
@@ -25,7 +24,6 @@ if TYPE_CHECKING:  # heavy, and only named here
     from mtl_transformers.training.loop import Result
 
 WIDE = 1000  # columns of a file, in which nothing has to wrap
-MOST_LABELS = 12  # of a task, in a check
 FIRST_SUSPECTS = 5  # of a task
 SHOWN_TEXT = 40  # characters of a suspect's text
 
@@ -58,7 +56,7 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
         f"plan: {plan['steps']:,} steps, {plan['rows']:,} rows, fill {plan['fill']:.2f}; {where}",
         "",
         table(
-            ("dataset", "rows", "validation", "share", "steps", "passes", "truncated"),
+            ("dataset", "rows", "validation", "share", "steps", "passes", "fill", "truncated"),
             (
                 (
                     of["dataset"],
@@ -67,6 +65,7 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
                     f"{of['share']:.1%}",
                     f"{of['steps']:,}",
                     f"{of['passes']:.2f}",
+                    f"{of['fill']:.2f}",
                     f"{of['truncated']:.1%}",
                 )
                 for of in plan["datasets"]
@@ -74,13 +73,14 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
         ),
         "",
         table(
-            ("task", "dataset", "kind", "labelled", "weight"),
+            ("task", "dataset", "kind", "labelled", "passes", "weight"),
             (
                 (
                     of["task"],
                     of["dataset"],
                     of["kind"],
                     f"{of['labelled_rows']:,}",
+                    f"{of['passes']:.2f}",
                     f"{of['weight']:g}",
                 )
                 for of in plan["tasks"]
@@ -162,31 +162,6 @@ def show_drafts(drafts: Drafts) -> None:
         show(table((dataset.name, "taken for", "because"), rows, num_names=3), "")
         show(*(f"left out: {file}: {why}" for file, why in dataset.left_out.items()))
     show(*(f"left out: {why}" for why in drafts.left_out.values()))
-
-
-def show_check(report: Report) -> None:
-    """Print the plan, the labels of each task and split, and the warnings."""
-    show_plan(report.plan, where="nothing is trained")
-    rows = (
-        (task.task, split, f"{labelled:,}", f"{task.nulls[split]:,}")
-        for task in report.tasks
-        for split, labelled in task.labelled.items()
-    )
-    show("", table(("task", "split", "labelled", "null"), rows, num_names=2))
-    for task in report.tasks:
-        if task.counts:
-            _show_counts(task)
-    show("", *(f"warning: {warning}" for warning in report.warnings), _counted(len(report.warnings), "warning"))
-
-
-def _show_counts(task: CheckedTask) -> None:
-    """Print how often each label occurs in each split, the most frequent ones of train first."""
-    ranked = sorted(task.counts["train"].items(), key=lambda pair: -pair[1])
-    splits = list(task.counts)
-    rows = ((label, *(f"{task.counts[split][label]:,}" for split in splits)) for label, _ in ranked[:MOST_LABELS])
-    show("", table((task.task, *splits), rows))
-    if len(ranked) > MOST_LABELS:
-        show(f"… and {len(ranked) - MOST_LABELS} labels more")
 
 
 def show_suspects(report: Suspects, out: Path) -> None:

@@ -264,12 +264,13 @@ def encode_split(
     labelled = {name: _column(labels[name], name).is_valid().to_numpy() for name in tasks}
     kept = np.flatnonzero(np.logical_or.reduce(list(labelled.values())))
     whole = len(kept) == len(table)
+    beside = _side_by_side([labels[name] for name in tasks])  # before rows are left out, after which it would be copied
     return EncodedSplit(
         dataset=tables.spec.name,
         split=split,
         inputs=tuple(_input(*of, kept=kept) for of in encoded),
         table=table if whole else table.select(kept),
-        labels=_side_by_side([labels[name] if whole else labels[name].select(kept) for name in tasks]),
+        labels=beside if whole else beside.select(kept),
         numbers=kept,
         places=tables.places[split].select(kept),
         outputs={name: task.output_names for name, task in tasks.items()},

@@ -51,6 +51,15 @@ def texts_of(table: datasets.Dataset, rows: Sequence[int] | slice, given: Input)
     return [text_of(row) for row in rows_of(table, rows, given)]
 
 
+def words_in(features: datasets.Dataset, start: int, stop: int) -> list[Features]:
+    """Return where the words of some consecutive encoded rows stand, and nothing else of them."""
+    column = features.select_columns(["word_spans"]).with_format("arrow")[start:stop].column(0).combine_chunks()
+    ends = column.value_lengths().to_numpy().cumsum().tolist()
+    bounds = column.flatten().flatten().to_numpy().reshape(-1, 2).tolist()
+    spans = [(first, last) for first, last in bounds]
+    return [Features((), (), word_spans=spans[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
 def shown_row(table: datasets.Dataset, row: int, places: Places, *, columns: Sequence[str]) -> str:
     """Name a row by its place and the beginning of its text."""
     cells, (place,) = table.select_columns(list(columns))[row], places.of([row])
@@ -151,7 +160,7 @@ class LabelledRows:
         start, stop = numbers[0], numbers[-1] + 1
         batch = self.table.select_columns(list(columns))[start:stop]
         cells = zip(*(batch[column] for column in columns), strict=True) if columns else itertools.repeat(())
-        for row, (features, text) in zip(cells, self._words(start, stop), strict=False):
+        for row, (features, text) in zip(cells, self._words(task, start, stop), strict=False):
             try:
                 label = task.encode(
                     tuple(read(cell) for read, cell in zip(readers, row, strict=True)), features, text=text
@@ -161,12 +170,11 @@ class LabelledRows:
             else:
                 yield label
 
-    def _words(self, start: int, stop: int) -> list[tuple[Features, str]]:
-        """Return words and text of some rows."""
-        if self.given.aligned not in ("words", "pieces"):
+    def _words(self, task: Task, start: int, stop: int) -> list[tuple[Features, str]]:
+        """Return words and text of some rows, for a task that reads tokens."""
+        if task.vectors != "token" or self.given.aligned not in ("words", "pieces"):
             return [(_NO_WORDS, "")] * (stop - start)
-        spans = self.features.select_columns("word_spans")[start:stop]["word_spans"]
-        words = [Features((), (), word_spans=[(first, last) for first, last in of_row]) for of_row in spans]
+        words = words_in(self.features, start, stop)
         texts = texts_of(self.table, slice(start, stop), self.given)
         return list(zip(words, texts, strict=True))
 

@@ -58,7 +58,7 @@ def _line_of_object(file: str, row: int, encoding: str) -> int | None:
         if stream.read(64).lstrip("\ufeff \t\r\n").startswith("["):
             return None
         stream.seek(0)
-        lines = [line for line in enumerate(stream, 1) if line[1].strip().lstrip("\ufeff")][: row + 1]
+        lines = list(islice((line for line in enumerate(stream, 1) if line[1].strip().lstrip("\ufeff")), row + 1))
     one_each = all(line.strip().lstrip("\ufeff").startswith("{") and line.rstrip().endswith("}") for _, line in lines)
     return lines[row][0] if one_each and row < len(lines) else None
 

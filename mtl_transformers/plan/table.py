@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtl_transformers.plan.batching import fill_up
 from mtl_transformers.plan.plan import Plan
@@ -51,7 +52,13 @@ def plan_lines(plan: Plan) -> list[PlanLine]:
 
 
 def fill(plan: Plan, *, max_tokens: int, max_steps: int = 1000) -> float:
-    """Compute real ÷ padded tokens when each step is cut into micro-batches of at most ``max_tokens``.
+    """Compute real ÷ padded tokens of the whole plan; see `fills`."""
+    real, padded = _tokens(plan, max_tokens=max_tokens, max_steps=max_steps)
+    return float(real.sum() / padded.sum())
+
+
+def fills(plan: Plan, *, max_tokens: int, max_steps: int = 1000) -> list[float]:
+    """Compute each dataset's real ÷ padded tokens when steps are cut into micro-batches of at most ``max_tokens``.
 
     One process and one sequence per row are assumed; the cut is that of ``batch.cut``.
 
@@ -59,12 +66,24 @@ def fill(plan: Plan, *, max_tokens: int, max_steps: int = 1000) -> float:
         plan: of which at most ``max_steps`` evenly spaced steps are looked at.
         max_tokens: padded tokens of a micro-batch.
         max_steps: bound on the work.
+
+    Returns:
+        One number for each dataset; 1 where none of its rows was looked at.
     """
-    num = min(max_steps, plan.num_steps)
-    real = padded = 0
+    real, padded = _tokens(plan, max_tokens=max_tokens, max_steps=max_steps)
+    ratios: list[float] = np.divide(real, padded, out=np.ones(len(real)), where=padded > 0).tolist()
+    return ratios
+
+
+def _tokens(plan: Plan, *, max_tokens: int, max_steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``[D]`` real and padded tokens of each dataset in some steps."""
+    num, num_datasets = min(max_steps, plan.num_steps), len(plan.datasets)
+    real, padded = np.zeros(num_datasets), np.zeros(num_datasets)
     for k in (i * plan.num_steps // num for i in range(num)):
-        lengths = np.sort(plan.step(k).lengths)
-        edges = np.asarray(fill_up(lengths, max_tokens))
-        real += int(lengths.sum())
-        padded += int(np.diff(edges) @ lengths[edges[1:] - 1].astype(np.int64))
-    return real / padded
+        rows = plan.step(k)
+        rows = rows.pick(np.argsort(rows.lengths, kind="stable"))
+        edges = np.asarray(fill_up(rows.lengths, max_tokens))
+        longest = np.repeat(rows.lengths[edges[1:] - 1], np.diff(edges))
+        real += np.bincount(rows.datasets, weights=rows.lengths, minlength=num_datasets)
+        padded += np.bincount(rows.datasets, weights=longest, minlength=num_datasets)
+    return real, padded

@@ -207,6 +207,17 @@ class Classification(Task):
             raise label_sets.unknown(label, self.labels, self._known)
         return place
 
+    def labels_in(self, cells: Cells) -> Sequence[str]:
+        """Return the row's label; of probabilities the most probable one."""
+        if self.options.soft:
+            found = probabilities_of(cells[0], self.options.label_names)
+            return () if found is None else (max(found, key=lambda name: found[name]),)
+        label = label_sets.plain(cells[0])
+        if label is None:
+            return ()
+        place = self._known.get(str(label))
+        return (str(label if place is None else self.labels[place]),)
+
     def _probabilities_in(self, cell: Any) -> list[float] | None:
         """Return a cell's probabilities in the order of the labels."""
         found = probabilities_of(cell, self.options.label_names)

@@ -170,6 +170,14 @@ class MultiLabel(Task):
                 raise label_sets.unknown(label, self.labels, self._known)
         return encoded
 
+    def labels_in(self, cells: Cells) -> Sequence[str]:
+        """Return the row's labels, each once."""
+        if self.options.multi_hot:
+            values = _multi_hot(cells, self.options, len(self.labels)) or ()
+            return [str(label) for label, value in zip(self.labels, values, strict=False) if value == 1.0]
+        places = {str(label): self._known.get(str(label)) for label in _found(cells[0], self.options.separator) or ()}
+        return [label if place is None else str(self.labels[place]) for label, place in places.items()]
+
     def _labels(self, labels: Sequence[Sequence[float]], rows: Sequence[Features]) -> tuple[Tensor, int]:
         values = torch.tensor(labels, dtype=torch.float32)
         return values, int((~values.isnan()).sum())

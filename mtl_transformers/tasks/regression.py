@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Self, final
 import numpy as np
 import torch
 from annotated_types import MinLen
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_transformers.batch import Target
@@ -124,6 +125,11 @@ class Regression(Task):
         """Return the targets in their own unit, NaN where one is null; ``None`` where all are."""
         values = [number(cell) for cell in cells]
         return None if all(map(math.isnan, values)) else values
+
+    def numbers_in(self, labels: Sequence[EncodedLabel]) -> Mapping[str, NDArray[np.float64]]:
+        """Return each target's numbers in their own unit."""
+        values = np.asarray(labels, dtype=np.float64).reshape(-1, len(self.targets))
+        return dict(zip(self.targets, values.T, strict=True))
 
     def _labels(self, labels: Sequence[Sequence[float]], rows: Sequence[Features]) -> tuple[Tensor, int]:
         """Return the standardised targets."""

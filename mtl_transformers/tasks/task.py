@@ -181,6 +181,14 @@ class Task(ABC):
             DataError: for a malformed label.
         """
 
+    def labels_in(self, cells: Cells) -> Sequence[str]:
+        """Return the label of each item in one row's label cells, whether training had it or not; none of numbers."""
+        return ()
+
+    def numbers_in(self, labels: Sequence[EncodedLabel]) -> Mapping[str, NDArray[np.float64]]:
+        """Return by target the numbers ``[N]`` that encoded labels are, NaN where null; nothing of other labels."""
+        return {}
+
     def held(self, cells: Cells) -> list[tuple[int, int]]:
         """Return what augmentation must leave whole of a row: characters of its text, or numbers of its words."""
         return []

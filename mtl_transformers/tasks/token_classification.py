@@ -189,6 +189,10 @@ class TokenClassification(Task):
             return tags
         return spans_to_tags(spans_of(tags, self.options.scheme), len(tags), self.options.train_as)
 
+    def labels_in(self, cells: Cells) -> Sequence[str]:
+        """Return the label of each span, or each plain tag."""
+        return () if cells[0] is None else _names_in(cells[0], self.options)
+
     def span_counts(self, cells: Cells, row: Features) -> SpanCounts:
         """Count the character spans of a row that are not trained as they were given."""
         if self.options.scheme != "spans" or cells[0] is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mtl_transformers.data.labelling import answer_counts
-from mtl_transformers.plan.table import fill, plan_lines
+from mtl_transformers.plan.table import fill, fills, plan_lines
 from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.training.experiment import Experiment
 
@@ -19,7 +20,8 @@ def overview(experiment: Experiment) -> dict[str, Any]:
     config, plan = experiment.config, experiment.plan
     train, validation = experiment.of_split("train"), experiment.of_split("validation")
     datasets = []
-    for line in plan_lines(plan):
+    lines = plan_lines(plan)
+    for line, filled in zip(lines, fills(plan, max_tokens=config.training.max_tokens), strict=True):
         split = train[line.name]
         datasets.append(
             {
@@ -32,6 +34,7 @@ def overview(experiment: Experiment) -> dict[str, Any]:
                 "share": round(line.share, 4),
                 "steps": line.steps,
                 "passes": round(line.passes, 4),
+                "fill": round(filled, 4),
                 "truncated": round(split.num_truncated / len(split), 4),
                 "max_length": split.inputs[0].given.max_length,
                 "mean_tokens": round(float(split.costs.mean()), 1),
@@ -45,11 +48,13 @@ def overview(experiment: Experiment) -> dict[str, Any]:
         "rows": sum(plan.rows_per_dataset),
         "fill": round(fill(plan, max_tokens=config.training.max_tokens), 4),
         "datasets": datasets,
-        "tasks": [_task_line(experiment, name) for name in experiment.tasks],
+        "tasks": [
+            _task_line(experiment, name, passes={line.name: line.passes for line in lines}) for name in experiment.tasks
+        ],
     }
 
 
-def _task_line(experiment: Experiment, name: str) -> dict[str, Any]:
+def _task_line(experiment: Experiment, name: str, *, passes: Mapping[str, float]) -> dict[str, Any]:
     served = experiment.tasks[name]
     train = experiment.splits[served.dataset]["train"]
     validation = experiment.splits[served.dataset]["validation"]
@@ -60,6 +65,8 @@ def _task_line(experiment: Experiment, name: str) -> dict[str, Any]:
         "outputs": served.task.num_outputs,
         "labelled_rows": train.num_labelled[name],
         "labelled_validation_rows": validation.num_labelled[name],
+        "labelled_rows_planned": round(train.num_labelled[name] * passes[served.dataset]),
+        "passes": round(passes[served.dataset], 4),
         "weight": experiment.config.tasks[name].weight,
         "metrics": list(served.task.metrics),
     }

@@ -131,17 +131,28 @@ def test_the_first_process_of_another_machine_prints_errors(mtl: Mtl, monkeypatc
 # check
 
 
-def test_a_check_shows_plan_labels_and_warnings_and_leaves_nothing(mtl: Mtl, trained: Trained) -> None:
+def test_a_check_shows_plan_labels_and_warnings_and_writes_its_report(mtl: Mtl, trained: Trained) -> None:
     before = tree(trained.directory)
-    outcome = mtl("check", trained.config)
+    outcome = mtl("check", trained.config, "--json", "found.json")
     assert tree(trained.directory) == before
-    assert [path.name for path in Path.cwd().iterdir() if path.name != "datasets_cache"] == []
+    assert [path.name for path in Path.cwd().iterdir() if path.name != "datasets_cache"] == ["found.json"]
     lines = outcome.out.splitlines()
     assert outcome.code == 0
     assert lines[0].endswith("; nothing is trained")
     assert any(line.split() == ["intent", "train", "validation", "test"] for line in lines)
     assert any("holds another run" in line for line in lines)
-    assert lines[-1].endswith(("warnings", "warning"))
+    assert lines[-1] == "→ found.json"
+    report = json.loads(Path("found.json").read_text(encoding="utf-8"))
+    num_warnings = sum(finding["severity"] == "warning" for finding in report["findings"])
+    assert lines[-2].startswith(f"{num_warnings} warning")
+
+
+def test_a_report_lies_beside_the_config_and_warnings_count_where_that_is_asked_for(mtl: Mtl, trained: Trained) -> None:
+    Path("configs").mkdir()
+    shutil.copy(trained.config, "configs/tickets.yaml")
+    outcome = mtl("check", "configs/tickets.yaml", "--strict")
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (1, "→ configs/check.json")
+    assert Path("configs/check.json").is_file()
 
 
 # init

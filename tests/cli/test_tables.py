@@ -8,21 +8,10 @@ import numpy as np
 import pytest
 from terminal import Terminal
 
-from mtl_transformers.checking.check import CheckedTask, Report
-from mtl_transformers.cli.tables import (
-    MOST_LABELS,
-    show,
-    show_check,
-    show_labels,
-    show_plan,
-    show_result,
-    show_suspects,
-    table,
-)
+from mtl_transformers.cli.tables import show, show_labels, show_plan, show_result, show_suspects, table
 from mtl_transformers.lifecycle.clean_labels import Report as Suspects
 from mtl_transformers.lifecycle.suspects import Ranking
 from mtl_transformers.metrics import LabelScore
-from mtl_transformers.tasks.span_cells import SpanCounts
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.loop import Result
 
@@ -41,8 +30,9 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "share": 0.98765,
             "steps": 123456,
             "passes": 3.0,
+            "fill": 0.9,
             "truncated": 0.0512,
-            "tasks": ["billing_intents", "entities"],
+            "tasks": ["billing_intent", "entities"],
             "encoder_passes_per_row": 1,
             "unlabelled_rows_left_out": unlabelled,
             "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
@@ -55,9 +45,10 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "kind": "token_classification",
             "labelled_rows": 1234567,
             "labelled_validation_rows": 12345,
+            "passes": 3.0,
             "weight": 0.5,
         }
-        for task in ("billing_intents", "entities")
+        for task in ("billing_intent", "entities")
     ]
     return {"steps": 123456, "rows": 3703701, "fill": 0.9712, "datasets": datasets, "tasks": tasks}
 
@@ -75,10 +66,10 @@ def test_the_plan_fits_a_terminal_of_80_columns(terminal: PutTerminal) -> None:
     assert max(map(len, lines)) <= 80
     assert lines[0] == "plan: 123,456 steps, 3,703,701 rows, fill 0.97; cuda, bf16, 8 processes"
     assert cells(lines, "support_tickets") == [
-        "support_tickets", "1,234,567", "12,345", "98.8%", "123,456", "3.00", "5.1%",
+        "support_tickets", "1,234,567", "12,345", "98.8%", "123,456", "3.00", "0.90", "5.1%",
     ]  # fmt: skip
     assert cells(lines, "entities") == [
-        "entities", "support_tickets", "token_classification", "1,234,567", "0.5",
+        "entities", "support_tickets", "token_classification", "1,234,567", "3.00", "0.5",
     ]  # fmt: skip
 
 
@@ -165,32 +156,6 @@ def result(*, shortfall: float = 0.0) -> Result:
         coverage={"intent": {"rows_available": 2000, "rows_seen": 5000, "passes": 2.5, "rows_skipped": 0}},
         seconds=61.4,
     )
-
-
-@pytest.mark.parametrize(("warnings", "last"), [([], "no warnings"), (["a"], "1 warning"), (["a", "b"], "2 warnings")])
-def test_a_check_ends_with_the_number_of_warnings(capsys: Captured, warnings: list[str], last: str) -> None:
-    show_check(Report(plan(), [], warnings))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == last
-    assert [line for line in lines if line.startswith("warning: ")] == [f"warning: {text}" for text in warnings]
-
-
-def test_a_check_lists_the_most_frequent_labels_and_counts_the_others(capsys: Captured) -> None:
-    train = {f"label{n}": n for n in range(MOST_LABELS + 3)}
-    task = CheckedTask(
-        task="intent",
-        kind="classification",
-        labelled={"train": 10, "validation": 3},
-        nulls={"train": 2000, "validation": 0},
-        counts={"train": train, "validation": dict.fromkeys(train, 0)},
-        spans={"train": SpanCounts(), "validation": SpanCounts()},
-    )
-    show_check(Report(plan(), [task], []))
-    lines = capsys.readouterr().out.splitlines()
-    assert ["intent", "train", "10", "2,000"] in [line.split() for line in lines]
-    labels = [line.split() for line in lines if line.startswith("label")]
-    assert labels == [[f"label{n}", str(n), "0"] for n in range(MOST_LABELS + 2, 2, -1)]
-    assert "… and 3 labels more" in lines
 
 
 def test_suspects_are_counted_and_the_first_ones_shown_within_80_columns(terminal: PutTerminal) -> None:

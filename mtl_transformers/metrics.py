@@ -1,7 +1,7 @@
 """Named metrics: what each compares, its direction and range, its value on a whole corpus.
 
-Owns the metrics of DESIGN §4, each an `evaluate.Metric` over scikit-learn, scipy or seqeval that works
-offline and writes no file, and the door to any other by ``evaluate:<id or path>``. Does not decode
+Owns the metrics of DESIGN §4, each an `evaluate.Metric` over scikit-learn, scipy, seqeval or ``rankings.py`` that
+works offline and writes no file, and the door to any other by ``evaluate:<id or path>``. Does not decode
 predictions and averages nothing over batches or tasks. `evaluate` takes seconds to import: functions do it.
 
 Shapes: ``N`` items, ``C`` labels. Labels are numbers here; a kind of task maps its names to them.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -19,12 +20,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
+from mtl_transformers.rankings import average_precision, ndcg, reciprocal_rank
+from mtl_transformers.text.squad import exact_match, word_f1
 
 if TYPE_CHECKING:
     import evaluate
 
-Inputs = Literal["labels", "values", "tags", "scores", "any"]
-Rows = Sequence[Sequence[str]]
+Inputs = Literal["labels", "values", "tags", "scores", "answers", "rankings", "any"]
+Rows = Sequence[Sequence[str]] | Sequence[Sequence[float]]
 
 FOREIGN = "evaluate:"
 """The prefix of a metric that `evaluate` loads by id or path."""
@@ -38,7 +41,8 @@ class Metric:
         name: as in the config.
         inputs: what it compares. ``labels``: label ids ``[N]`` or 0/1 rows ``[N, C]``; ``values``: numbers
             ``[N]``; ``tags``: one list of tags for each row; ``scores``: a score of each label, ``[N, C]``
-            (of two labels also ``[N]``), with label ids or 0/1 rows; ``any``: unknown.
+            (of two labels also ``[N]``), with label ids or 0/1 rows; ``answers``: a text for each question, with a list
+            of the right ones; ``rankings``: one list for each query, of scores and of relevances; ``any``: unknown.
         higher_is_better: its direction; assumed of a foreign metric.
         low: its lowest value; ``None`` where there is none or it is unknown.
         high: its highest value; likewise.
@@ -72,13 +76,26 @@ METRICS: dict[str, Metric] = {
         Metric("precision", "labels", higher_is_better=True, low=0.0, high=1.0),
         Metric("recall", "labels", higher_is_better=True, low=0.0, high=1.0),
         Metric("matthews", "labels", higher_is_better=True, low=-1.0, high=1.0),
+        Metric("kappa_quadratic", "labels", higher_is_better=True, low=-1.0, high=1.0),
         Metric("roc_auc", "scores", higher_is_better=True, low=0.0, high=1.0),
         Metric("mse", "values", higher_is_better=False, low=0.0, high=None),
         Metric("mae", "values", higher_is_better=False, low=0.0, high=None),
         Metric("pearson", "values", higher_is_better=True, low=-1.0, high=1.0),
         Metric("spearman", "values", higher_is_better=True, low=-1.0, high=1.0),
+        Metric("retrieval_accuracy", "labels", higher_is_better=True, low=0.0, high=1.0),
+        Metric("masked_accuracy", "labels", higher_is_better=True, low=0.0, high=1.0),
+        Metric("perplexity", "values", higher_is_better=False, low=1.0, high=None),
         Metric("span_f1", "tags", higher_is_better=True, low=0.0, high=1.0),
         Metric("tag_accuracy", "tags", higher_is_better=True, low=0.0, high=1.0),
+        Metric("squad_f1", "answers", higher_is_better=True, low=0.0, high=1.0),
+        Metric("exact_match", "answers", higher_is_better=True, low=0.0, high=1.0),
+        Metric("mrr", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("map", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_1", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_3", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_5", "rankings", higher_is_better=True, low=0.0, high=1.0),
+        Metric("ndcg_10", "rankings", higher_is_better=True, low=0.0, high=1.0),
     )
 }
 
@@ -122,9 +139,11 @@ def compute(name: str, *, predictions: ArrayLike | Rows, references: ArrayLike |
         raise DataError(f"metric {name!r}: there is no labelled row to score")
     if spec.inputs == "any":
         return _compute_foreign(name, predictions, references)
-    if spec.inputs != "tags":
+    if spec.inputs not in ("tags", "answers", "rankings"):
         predictions, references = np.asarray(predictions), np.asarray(references)
-        if spec.inputs != "labels" and not np.isfinite(predictions).all():
+    if spec.inputs in ("values", "scores", "rankings"):
+        rows = predictions if isinstance(predictions, Sequence) else [predictions]
+        if not all(np.isfinite(row).all() for row in rows):
             raise ModelError(
                 f"metric {name!r}: predictions are NaN or infinite, so training has diverged. "
                 "Lower training.learning_rate, or set training.precision: fp32"
@@ -148,8 +167,10 @@ def evaluation_module(name: str, predictions: ArrayLike | Rows, references: Arra
     from evaluate.info import Features, Value
 
     def feature(values: ArrayLike | Rows) -> object:
-        if METRICS[name].inputs == "tags":
-            return [Value("string")]
+        if METRICS[name].inputs == "answers":
+            return Value("string") if values is predictions else [Value("string")]
+        if METRICS[name].inputs in ("tags", "rankings"):
+            return [Value("string" if METRICS[name].inputs == "tags" else "float64")]
         array = np.asarray(values)
         dtype = Value("float64" if METRICS[name].inputs == "values" or array.dtype.kind == "f" else "int64")
         return dtype if array.ndim == 1 else [dtype]
@@ -276,6 +297,15 @@ def _matthews(predictions: Sequence[object], references: Sequence[object]) -> fl
     return float(matthews_corrcoef(references, predictions))
 
 
+def _kappa_quadratic(predictions: Sequence[object], references: Sequence[object]) -> float:
+    """Cohen's kappa with quadratic weights (Cohen 1968) of places on a scale; 0 when both sides are one constant."""
+    from sklearn.metrics import cohen_kappa_score
+
+    if len(np.unique([*predictions, *references])) == 1:
+        return 0.0
+    return float(cohen_kappa_score(references, predictions, weights="quadratic"))
+
+
 def _roc_auc(scores: Sequence[object], references: Sequence[object]) -> float:
     """Area under the ROC curve, one label against the rest, averaged over labels.
 
@@ -334,6 +364,13 @@ def _correlation(
     return value if np.isfinite(value) else 0.0
 
 
+def _perplexity(predictions: Sequence[object], references: Sequence[object]) -> float:
+    """Return exp of the mean of what log-probabilities lack to those of certain answers, which are 0."""
+    lacks = np.asarray(references, dtype=np.float64) - np.asarray(predictions, dtype=np.float64)
+    with np.errstate(over="ignore"):  # infinite then
+        return float(np.exp(lacks.mean()))
+
+
 def _span_f1(predictions: Sequence[object], references: Sequence[object]) -> float:
     """Micro F1 of exact spans, as conlleval counts them; 0 where there is no span at all."""
     from seqeval.metrics import f1_score
@@ -351,6 +388,30 @@ def _tag_accuracy(predictions: Sequence[Sequence[str]], references: Sequence[Seq
     return sum(right) / len(right) if right else 0.0
 
 
+def _over_questions(
+    compare: Callable[[str, Sequence[str]], float],
+) -> Callable[[Sequence[str], Sequence[Sequence[str]]], float]:
+    """Return the mean over questions of what an answer and the right ones give."""
+
+    def score(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+        return sum(map(compare, predictions, references)) / len(references)
+
+    return score
+
+
+def _over_queries(
+    measure: Callable[[ArrayLike, ArrayLike], float],
+) -> Callable[[Sequence[ArrayLike], Sequence[ArrayLike]], float]:
+    """Return the mean of a measure over the queries with a relevant candidate; 0 where no query has one."""
+
+    def score(scores: Sequence[ArrayLike], relevances: Sequence[ArrayLike]) -> float:
+        queries = zip(scores, relevances, strict=True)
+        found = [measure(given, gold) for given, gold in queries if (np.asarray(gold) > 0).any()]
+        return sum(found) / len(found) if found else 0.0
+
+    return score
+
+
 _SCORES: dict[str, Callable[..., float]] = {
     "accuracy": _accuracy,
     "f1_macro": _prf(2, "macro"),
@@ -359,11 +420,21 @@ _SCORES: dict[str, Callable[..., float]] = {
     "precision": _prf(0, "macro"),
     "recall": _prf(1, "macro"),
     "matthews": _matthews,
+    "kappa_quadratic": _kappa_quadratic,
     "roc_auc": _roc_auc,
     "mse": _mse,
     "mae": _mae,
     "pearson": _pearson,
     "spearman": _spearman,
+    "retrieval_accuracy": _accuracy,
+    "masked_accuracy": _accuracy,
+    "perplexity": _perplexity,
     "span_f1": _span_f1,
     "tag_accuracy": _tag_accuracy,
+    "squad_f1": _over_questions(word_f1),
+    "exact_match": _over_questions(exact_match),
+    "mrr": _over_queries(reciprocal_rank),
+    "map": _over_queries(average_precision),
+    "ndcg": _over_queries(ndcg),
+    **{f"ndcg_{first}": _over_queries(partial(ndcg, first=first)) for first in (1, 3, 5, 10)},
 }

@@ -54,6 +54,12 @@ def pairs(num_rows: int, *, seed: int = 0) -> list[Row]:
     return rows
 
 
+def scored_pairs(num_rows: int, *, seed: int = 0) -> list[Row]:
+    """Pairs as `pairs`, with a score from 1 to 4."""
+    rng = random.Random(seed)
+    return [{**row, "score": 3 * (row["relation"] == "same") + rng.random() + 1} for row in pairs(num_rows, seed=seed)]
+
+
 def sentences(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
     """Rows of words with a BIO tag each."""
     rng = random.Random(seed)
@@ -66,10 +72,59 @@ def sentences(num_rows: int, *, seed: int = 0, holes: float = 0.0) -> list[Row]:
     return rows
 
 
+def questions(num_rows: int, *, seed: int = 0, num_words: int = 60, place: int | None = None) -> list[Row]:
+    """Questions after the place that stands in a long context of words of one piece each, by a tiny tokenizer.
+
+    Args:
+        num_rows: questions.
+        seed: of words and places.
+        num_words: of a context.
+        place: which word the answer is; ``None``: any.
+    """
+    rng = random.Random(seed)
+    short = ("the", "my", "and", "how", "of", "on", "very", "much")
+    rows = []
+    for number in range(num_rows):
+        words, answer = rng.choices(short, k=num_words), rng.choice(PLACES)
+        at = rng.randrange(num_words) if place is None else place
+        words[at] = answer
+        start = len(" ".join([*words[:at], ""]))
+        answers = [{"text": answer, "answer_start": start}]
+        rows.append({"id": f"q{number}", "question": "to ?", "context": " ".join(words), "answers": answers})
+    return rows
+
+
 def _tagged(word: str) -> list[tuple[str, str]]:
     if word in FILLERS:
         return [(word, "O")]
     return [(part, "I-PLACE" if n else "B-PLACE") for n, part in enumerate(word.split())]
+
+
+def riddles(num_rows: int, *, seed: int = 0, holes: float = 0.0, most_options: int = 4) -> list[Row]:
+    """A text and two options or more, one of which names a place."""
+    rng = random.Random(seed)
+    rows = []
+    for _ in range(num_rows):
+        words = [rng.choice(PLACES), *rng.choices(list(INTENTS), k=rng.randrange(1, most_options))]
+        rng.shuffle(words)
+        answer = next(n for n, word in enumerate(words) if word in PLACES)
+        text, *options = (" ".join([word, *rng.choices(FILLERS, k=rng.randint(1, 5))]) for word in ("where", *words))
+        rows.append({"text": text, "options": options, "answer": None if rng.random() < holes else answer})
+    return rows
+
+
+def searches(num_queries: int, *, seed: int = 0, holes: float = 0.0, most_candidates: int = 5) -> list[Row]:
+    """Rows of a query and a candidate, relevant where it names a place; the rows of a query stand apart."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(num_queries):
+        query = " ".join(["where", *rng.choices(FILLERS, k=rng.randint(1, 3)), str(number)])
+        for word in (rng.choice(PLACES), *rng.choices(list(INTENTS), k=rng.randrange(1, most_candidates))):
+            candidate = " ".join([word, *rng.choices(FILLERS, k=rng.randint(1, 5))])
+            relevance = None if rng.random() < holes else 2.0 * (word in PLACES)
+            rows.append({"query_id": f"q{number}", "query": query, "candidate": candidate, "relevance": relevance})
+    rng.shuffle(rows)
+    return rows
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
@@ -92,6 +147,15 @@ TICKET_TASKS: dict[str, Row] = {
     "entities": {"data": "tickets", "kind": "token_classification", "label": "entities", "scheme": "spans"},
 }
 """One task of each kind, on one dataset."""
+
+
+UNLABELLED_TASKS: dict[str, Row] = {
+    "fill": {"data": "tickets", "kind": "masked_lm"},
+    "words": {"data": "pairs", "kind": "masked_lm", "whole_words": True, "probability": 0.3},
+    "close": {"data": "pairs", "kind": "similarity", "label": "score", "scale": [0, 5]},
+    "find": {"data": "pairs", "kind": "similarity", "group_size": 4},
+}
+"""Hidden tokens and embeddings, beside a classification on the dataset of the first one."""
 
 
 def raw_config(directory: Path, encoder: Path, *, data: Mapping[str, Any], tasks: Mapping[str, Any]) -> Row:
@@ -126,6 +190,22 @@ def ticket_config(
     )
     raw = raw_config(directory, encoder, data={"tickets": {**section, "id": "id"}}, tasks=tasks)
     return load_config(raw, overrides)
+
+
+def unlabelled_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return a config of tasks that hide tokens or embed texts, one of them beside a classification."""
+    data = {
+        "tickets": dataset(directory, "tickets", text="body", train=tickets(40), validation=tickets(13, seed=1)),
+        "pairs": dataset(
+            directory,
+            "pairs",
+            text=["first", "second"],
+            train=scored_pairs(40),
+            validation=scored_pairs(10, seed=1),
+        ),
+    }
+    tasks = {"intent": TICKET_TASKS["intent"], **UNLABELLED_TASKS}
+    return load_config(raw_config(directory, encoder, data=data, tasks=tasks), overrides)
 
 
 def mixed_config(directory: Path, encoder: Path, overrides: Mapping[str, Any] | None = None) -> Config:

@@ -107,6 +107,25 @@ def test_tag_accuracy_of_rows_without_words_is_zero() -> None:
     assert compute("tag_accuracy", predictions=[[], []], references=[[], []]) == 0.0
 
 
+# rankings
+
+
+def test_rankings_are_scored_query_by_query_and_averaged_over_those_with_a_relevant_candidate() -> None:
+    scores = [[0.1, 0.9, 0.5], [2.0, 1.0], [1.0]]
+    relevances = [[2.0, 0.0, 0.0], [1.0, 0.0], [0.0]]
+    assert compute("mrr", predictions=scores, references=relevances) == pytest.approx((1 / 3 + 1) / 2)
+    assert compute("map", predictions=scores, references=relevances) == pytest.approx((1 / 3 + 1) / 2)
+    assert compute("ndcg", predictions=scores, references=relevances) == pytest.approx((1 / 2 + 1) / 2)
+    assert compute("ndcg_1", predictions=scores, references=relevances) == pytest.approx(1 / 2)
+    assert compute("ndcg_10", predictions=scores, references=relevances) == pytest.approx((1 / 2 + 1) / 2)
+    assert compute("mrr", predictions=[[1.0, 2.0]], references=[[0.0, 0.0]]) == 0.0
+
+
+def test_scores_of_candidates_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ModelError, match="training has diverged"):
+        compute("mrr", predictions=[[1.0], [float("nan"), 1.0]], references=[[1.0], [1.0, 0.0]])
+
+
 # roc_auc
 
 
@@ -228,14 +247,17 @@ def test_per_label_of_rows_and_of_spans() -> None:
 
 
 def test_only_bounded_metrics_where_higher_is_better_may_be_averaged() -> None:
-    assert {name for name in METRICS if not averageable(METRICS[name])} == {"mse", "mae"}
+    assert {name for name in METRICS if not averageable(METRICS[name])} == {"mse", "mae", "perplexity"}
     assert not averageable(metric("evaluate:accuracy"))
 
 
 def test_a_perfect_prediction_reaches_the_end_of_each_range() -> None:
     perfect = {"labels": GOLD, "values": [1.0, 2.0, 3.0], "tags": [["B-x", "O"]], "scores": [0, 1]}
+    perfect |= {"rankings": [[1.0, 2.0, 0.0], [0.0, 3.0]]}
+    answers = {"predictions": ["Denver", ""], "references": [["Rio", "the Denver"], []]}
     for name, spec in METRICS.items():
-        value = compute(name, predictions=perfect[spec.inputs], references=perfect[spec.inputs])
+        same = dict.fromkeys(("predictions", "references"), perfect.get(spec.inputs))
+        value = compute(name, **(answers if spec.inputs == "answers" else same))
         assert value == pytest.approx(spec.high if spec.higher_is_better else spec.low)
 
 

@@ -22,8 +22,8 @@ from mtl_transformers.checking.repeats import Texts, repeat_findings, repeats_of
 from mtl_transformers.checking.start import StartLoss, start_findings, try_start
 from mtl_transformers.config import Config
 from mtl_transformers.errors import CheckpointError, ConfigError
-from mtl_transformers.inference.multitask import TextEncoders
 from mtl_transformers.inference.precision import default_device, resolve_precision
+from mtl_transformers.inference.text_encoders import TextEncoders
 from mtl_transformers.storage.files import replace_file
 from mtl_transformers.training.experiment import Experiment, prepare
 from mtl_transformers.training.overview import overview
@@ -195,7 +195,7 @@ def _task(
     found = {split: label_rows(task, tables, split) for split in splits}
     labels = {split: checked_labels(task, of, found[split]) for split, of in splits.items()}
     numbers = {split: numbers_of(task, of) for split, of in splits.items()}
-    altered = {split: altered_of(task, of) for split, of in splits.items()}
+    altered = {split: altered_of(task, of, experiment.tables[served.dataset]) for split, of in splits.items()}
     findings += label_findings(task, tables, splits, labels, found)
     findings += number_findings(task, splits, numbers)
     for split, of in splits.items():

@@ -15,7 +15,9 @@ SHOWN_LABELS = 8
 SHOWN_ROWS = 3
 
 Severity = Literal["warning", "note"]
-Topic = Literal["run", "nulls", "labels", "numbers", "spans", "lengths", "duplicates", "conflicts", "leakage", "start"]
+Topic = Literal[
+    "run", "nulls", "labels", "numbers", "spans", "answers", "lengths", "duplicates", "conflicts", "leakage", "start"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from mtl_transformers.cli.tables import (
     show_plan,
     show_result,
     show_scores,
+    show_suspects,
 )
 from mtl_transformers.errors import ConfigError, MTLError
 
@@ -221,6 +222,39 @@ def predict(
             on_rows=bar.update,
         )
     typer.echo(f"{num_rows:,} rows → {target}", err=True)
+
+
+@app.command()
+def clean_labels(
+    config: ConfigPath,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the rows; a model is trained without each.")] = 5,
+    out: Annotated[Path, typer.Option(help="The review file, JSON lines.")] = Path("review.jsonl"),
+    tasks: Annotated[str | None, typer.Option(help="Names with commas; else all whose labels are names.")] = None,
+    share: Annotated[
+        float | None, typer.Option(help="List this share of the labelled rows; else those that are probably wrong.")
+    ] = None,
+    set_: Overrides = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older review file.")] = False,
+) -> None:
+    """Find labels that are probably wrong.
+
+    Answers every training row by a model that was not trained on it, and lists the rows whose labels it doubts, the
+    worst first. The config's tasks.NAME.review leaves them out or weighs them less.
+    """
+    loaded = _config(config, set_)
+    from mtl_transformers.lifecycle.clean_labels import Report
+    from mtl_transformers.lifecycle.clean_labels import clean_labels as find_suspects
+
+    named = [name.strip() for name in tasks.split(",")] if tasks else None
+    events = find_suspects(loaded, out, num_folds=folds, tasks=named, share=share, overwrite=overwrite)
+    with tqdm(unit=" steps", leave=False, disable=None) as bar:
+        for event in events:
+            if isinstance(event, Report):
+                bar.close()
+                show_suspects(event, out)
+            else:
+                bar.total = folds * event.num_steps  # folds are of nearly equal size
+                bar.update()
 
 
 @app.command()

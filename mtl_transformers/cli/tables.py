@@ -6,6 +6,7 @@ Tables are at most 80 columns wide as long as names are of ordinary length; long
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:  # heavy, and only named here
+    from pathlib import Path
+
     from mtl_transformers.drafting.drafts import Drafts
+    from mtl_transformers.lifecycle.clean_labels import Report as Suspects
     from mtl_transformers.metrics import LabelScore
     from mtl_transformers.training.evaluation import TaskScores
     from mtl_transformers.training.loop import Result
 
 WIDE = 1000  # columns of a file, in which nothing has to wrap
+FIRST_SUSPECTS = 5  # of a task
+SHOWN_TEXT = 40  # characters of a suspect's text
 
 
 def show(*parts: str | Table) -> None:
@@ -82,21 +88,28 @@ def show_plan(plan: Mapping[str, Any], *, where: str) -> None:
             num_names=3,
         ),
         "",
-        *_plan_notes(plan["datasets"]),
+        *_plan_notes(plan["datasets"], plan["tasks"]),
     )
 
 
-def _plan_notes(datasets: Iterable[Mapping[str, Any]]) -> list[str]:
+def _plan_notes(datasets: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]]) -> list[str]:
     notes = []
     for of in datasets:
+        passes = of["encoder_passes_per_row"]
         if len(of["tasks"]) > 1:
-            notes.append(f"{of['dataset']}: one encoder pass for {len(of['tasks'])} tasks")
+            said = "one encoder pass" if passes == 1 else f"{passes} encoder passes"
+            notes.append(f"{of['dataset']}: {said} for {len(of['tasks'])} tasks")
         if of["unlabelled_rows_left_out"]:
             notes.append(f"{of['dataset']}: rows without any label, left out: {of['unlabelled_rows_left_out']:,}")
         for split, filters in of["filtered_rows_left_out"].items():
             took = ", ".join(f"{key} {rows:,}" for key, rows in filters.items() if rows)
             if took:
                 notes.append(f"{of['dataset']}, {split}: rows that filters left out: {took}")
+    for of in tasks:
+        if of.get("answers_repaired"):
+            notes.append(f"{of['task']}: answers that stand elsewhere, repaired: {of['answers_repaired']:,}")
+        if of.get("answers_lost"):
+            notes.append(f"{of['task']}: answers that are not in their context, left out: {of['answers_lost']:,}")
     return notes
 
 
@@ -149,3 +162,40 @@ def show_drafts(drafts: Drafts) -> None:
         show(table((dataset.name, "taken for", "because"), rows, num_names=3), "")
         show(*(f"left out: {file}: {why}" for file, why in dataset.left_out.items()))
     show(*(f"left out: {why}" for why in drafts.left_out.values()))
+
+
+def show_suspects(report: Suspects, out: Path) -> None:
+    """Print how many labels of each task are probably wrong, and the first ones that are listed."""
+    listed = Counter(line["task"] for line in report.lines)
+    rows = (
+        (
+            task,
+            f"{len(of.rows):,}",
+            f"{of.num_suspects:,}",
+            f"{of.num_suspects / max(1, len(of.rows)):.1%}",
+            f"{listed[task]:,}",
+        )
+        for task, of in report.rankings.items()
+    )
+    show(table(("task", "labelled", "suspects", "share", "listed"), rows), "")
+    for task in listed:
+        first = [line for line in report.lines if line["task"] == task][:FIRST_SUSPECTS]
+        show(table((task, "suggested", "text"), map(_suspect, first), num_names=3), "")
+    show(f"{_counted(len(report.lines), 'line')} → {out}")
+
+
+def _suspect(line: Mapping[str, Any]) -> tuple[str, str, str]:
+    given, suggested = (_named(line[field]) for field in ("given", "suggested"))
+    text = " ".join(line["text"].split())
+    return given, suggested, text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}…"
+
+
+def _named(labels: Any) -> str:
+    """Return a label, or several, or words with their tags."""
+    if not isinstance(labels, list):
+        return str(labels)
+    return ", ".join(f"{of['text']}: {of['tag']}" if isinstance(of, dict) else str(of) for of in labels) or "none"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number or 'no'} {thing}s"

@@ -1,20 +1,22 @@
 """The config: one YAML file, parsed once and strictly into frozen values."""
 
-from mtl_transformers.config.overrides import parse_override
-from mtl_transformers.config.reading import load_config
-from mtl_transformers.config.sections import (
+from mtl_transformers.config.data_section import (
     AugmentConfig,
-    BalancingConfig,
-    BestConfig,
-    Config,
     DataConfig,
-    EncoderConfig,
-    EvaluationConfig,
     FilterConfig,
-    MixingConfig,
     SplitByColumn,
     SplitByShares,
     SynonymsConfig,
+)
+from mtl_transformers.config.overrides import parse_override
+from mtl_transformers.config.reading import load_config
+from mtl_transformers.config.sections import (
+    BalancingConfig,
+    BestConfig,
+    Config,
+    EncoderConfig,
+    EvaluationConfig,
+    MixingConfig,
     TrackingConfig,
     TrainingConfig,
 )

@@ -14,15 +14,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mtl_transformers.config.sections import (
+from mtl_transformers.config.data_section import (
     AugmentConfig,
-    Config,
     DataConfig,
     FilterConfig,
     NearDuplicates,
     SynonymsConfig,
     split_section,
 )
+from mtl_transformers.config.sections import Config
 from mtl_transformers.config.tasks import task_section
 from mtl_transformers.errors import nearest
 

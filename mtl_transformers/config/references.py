@@ -16,9 +16,11 @@ from mtl_transformers.config.tasks import (
     legal_metrics,
     option_problems,
     readable_task,
+    rows_of_unit,
 )
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN, averageable, metric
+from mtl_transformers.tasks.kinds import KINDS
 
 _SECRET = re.compile(r"\bhf_[A-Za-z0-9]{20,}|://[^/\s:@]+:[^/\s@]+@")  # a token of the hub; a password in an address
 
@@ -28,7 +30,8 @@ def reference_problems(raw: Mapping[str, object]) -> list[str]:
     datasets, entries = list(_mapping(raw, "data")), _mapping(raw, "tasks")
     read = {name: readable_task(entry) for name, entry in entries.items()}
     tasks = {name: task for name, task in read.items() if task is not None}
-    problems = [*_metric_problems(tasks), *_option_problems(tasks)]
+    problems = [*_metric_problems(tasks), *_option_problems(tasks), *_unit_problems(tasks)]
+    problems += _grouping_problems(_mapping(raw, "data"), tasks)
     if datasets and entries:
         problems += [
             *_dataset_problems(datasets, {name: _mapping(entries, name).get("data") for name in entries}),
@@ -106,6 +109,47 @@ def _option_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
     for name, task in tasks.items():
         for option, problem in option_problems(task).items():
             yield f"tasks.{name}.{option}: {problem}"
+
+
+def _grouping_problems(data: Mapping[str, object], tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
+    """Tasks that group the rows of a dataset, and others on it: all read the same rows."""
+    first: dict[str, str] = {}
+    for name, task in tasks.items():
+        if KINDS[task.kind].groups_rows:
+            first.setdefault(task.data, name)
+    for name, task in tasks.items():
+        grouping = first.get(task.data)
+        if grouping is None:
+            continue
+        kind, options = KINDS[task.kind], task.kind_options
+        if name == grouping:
+            text = _mapping(data, task.data).get("text")
+            if isinstance(text, str):
+                yield f"data.{task.data}.text: {kind.kind} reads a query and its candidates, as [query, candidate]"
+        elif kind.groups_rows:
+            expected = tasks[grouping].kind_options.group
+            if options.group != expected:
+                yield f"tasks.{name}.group: {options.group!r}, but {grouping} groups {task.data} by {expected!r}"
+        elif kind.label_columns(options):
+            yield (
+                f"tasks.{name}.data: {grouping} groups the rows of {task.data} by queries, and {kind.kind} reads "
+                f"them one by one. Name the file once more as another dataset, and read that one"
+            )
+
+
+def _unit_problems(tasks: Mapping[str, TaskConfig]) -> Iterator[str]:
+    """Tasks that compare rows of one dataset with each other: its steps are cut into units once."""
+    first: dict[str, str] = {}
+    for name, task in tasks.items():
+        size = rows_of_unit(task)
+        if size == 1:
+            continue
+        other = first.setdefault(task.data, name)
+        if size != (others := rows_of_unit(tasks[other])):
+            yield (
+                f"tasks.{name}.group_size: {size}, but {other} compares {others} rows of {task.data}; the rows of a "
+                "step are grouped once for each dataset, so give both the same"
+            )
 
 
 def _best_problems(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from mtl_transformers.config.sections import (
+from mtl_transformers.config.data_section import (
     AugmentConfig,
     DataConfig,
     FilterConfig,
@@ -17,6 +17,7 @@ from mtl_transformers.data.spec import (
     ColumnSplit,
     DatasetSpec,
     Filters,
+    Grouping,
     GroupSplit,
     HashSplit,
     Source,
@@ -29,7 +30,7 @@ from mtl_transformers.text.augmenting import Augment
 
 
 def dataset_spec(name: str, section: DataConfig, tasks: Mapping[str, TaskConfig]) -> DatasetSpec:
-    """Return a section ``data.<name>`` as plain values, with the label columns of its tasks."""
+    """Return a section ``data.<name>`` as plain values, with what its tasks ask of the table."""
     own = [task for task in tasks.values() if task.data == name]
     return DatasetSpec(
         source=Source(
@@ -53,12 +54,18 @@ def dataset_spec(name: str, section: DataConfig, tasks: Mapping[str, TaskConfig]
         filters=_filters(section.filter),
         labels=_label_columns(own),
         word_labels=_label_columns(task for task in own if KINDS[task.kind].vectors == "token"),
+        group=_grouping([task for task in own if KINDS[task.kind].groups_rows]),
     )
 
 
 def _label_columns(tasks: Iterable[TaskConfig]) -> tuple[str, ...]:
     columns = (column for task in tasks for column in KINDS[task.kind].label_columns(task.kind_options))
     return tuple(dict.fromkeys(columns))
+
+
+def _grouping(tasks: Sequence[TaskConfig]) -> Grouping | None:
+    """Return how the rows of tasks that agree on it are grouped."""
+    return Grouping(tasks[0].kind_options.group, _label_columns(tasks)) if tasks else None
 
 
 def _split(section: SplitByColumn | SplitByShares | None) -> Split | None:

@@ -11,11 +11,20 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from mtl_transformers.config.values import Positive, Section, Text, Whole, exact
+from mtl_transformers.config.values import NotNegative, Positive, Section, Text, Whole, exact
 from mtl_transformers.errors import nearest
 from mtl_transformers.metrics import FOREIGN
 from mtl_transformers.model.head_spec import Pooling
 from mtl_transformers.tasks.kinds import KINDS
+
+
+class ReviewConfig(Section):
+    """Labels of train rows that ``mtl clean-labels`` called wrong, and a person did not keep."""
+
+    file: Text
+    """The review file."""
+    weight: Annotated[NotNegative, Field(lt=1)] = 0.0
+    """What these labels weigh in the loss; 0 leaves them out, as if they were null."""
 
 
 class TaskConfig(Section):
@@ -24,7 +33,7 @@ class TaskConfig(Section):
     data: Text
     """The dataset that it is predicted from."""
     kind: str
-    """classification, multi_label, regression, token_classification."""
+    """The kind of task: classification, multi_label, regression, token_classification, …"""
     weight: Positive = 1.0
     """Factor of its loss."""
     metrics: tuple[Text, ...] = ()
@@ -35,6 +44,8 @@ class TaskConfig(Section):
     """How a sequence becomes one vector: first, mean, max, or attention to a learned query; null: the family's."""
     row_weight: Text | None = None
     """A column with the weight of each row in the task's loss; null cells weigh 1."""
+    review: ReviewConfig | None = None
+    """A review file; null: every label counts."""
 
     @property
     def kind_options(self) -> Any:
@@ -113,6 +124,11 @@ def legal_metrics(task: TaskConfig) -> tuple[str, ...]:
 def option_problems(task: TaskConfig) -> Mapping[str, str]:
     """Return what one option of a task says against another, by the option to change."""
     return KINDS[task.kind].option_problems(task.kind_options)
+
+
+def rows_of_unit(task: TaskConfig) -> int:
+    """Return how many rows of a step a task compares with each other."""
+    return KINDS[task.kind].rows_of_unit(task.kind_options)
 
 
 def is_legal(metric: str, task: TaskConfig) -> bool:

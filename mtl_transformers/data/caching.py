@@ -69,20 +69,29 @@ def content_key(table: datasets.Dataset, columns: Sequence[str]) -> str:
 
 
 def values_key(table: datasets.Dataset) -> str:
-    """Hash the numbers of all columns, and lists of them; quick, and the same however the rows are stored."""
+    """Hash the numbers and texts of all columns, in lists and objects too; quick.
+
+    The same however the rows are stored.
+    """
     sink = blake2b(json.dumps(table.column_names).encode(), digest_size=16)
     for batch in table.with_format("arrow").iter(batch_size=BATCH_ROWS):
         for column in batch.columns:
-            _hash_numbers(column.combine_chunks(), sink.update)
+            _hash_values(column.combine_chunks(), sink.update)
     return sink.hexdigest()
 
 
-def _hash_numbers(values: pa.Array, update: Callable[[bytes], None]) -> None:
-    """Hash an array level by level: the lengths of its lists, then what is in them; null is no number."""
+def _hash_values(values: pa.Array, update: Callable[[bytes], None]) -> None:
+    """Hash an array level by level: the lengths of its lists, then what is in them; null is no value."""
     update(len(values).to_bytes(8, "big") + values.is_valid().to_numpy(zero_copy_only=False).tobytes())
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         update(values.value_lengths().fill_null(0).to_numpy().astype(np.int64).tobytes())
-        _hash_numbers(values.flatten(), update)
+        _hash_values(values.flatten(), update)
+    elif pa.types.is_struct(values.type):
+        for field in values.flatten():
+            _hash_values(field, update)
+    elif pa.types.is_string(values.type):
+        encoded = [text.encode() for text in values.drop_null().to_pylist()]
+        update(b"".join(len(text).to_bytes(8, "big") + text for text in encoded))
     else:
         update(values.drop_null().to_numpy(zero_copy_only=False).tobytes())
 

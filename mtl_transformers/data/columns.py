@@ -41,6 +41,12 @@ def delimiter_hint(names: Sequence[str]) -> str:
     return f"; if the cells are cut at {found[0]!r}, set options: {{delimiter: {found[0]!r}}}" if found else ""
 
 
+def holds_lists(table: datasets.Dataset, column: str) -> bool:
+    """Tell whether the cells of a column are lists."""
+    stored = table.data.schema.field(column).type
+    return bool(pa.types.is_list(stored) or pa.types.is_large_list(stored))
+
+
 def column_batches(table: datasets.Dataset, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield some columns of a table in order, in Arrow, some thousand rows at a time."""
     yield from table.select_columns(list(columns)).with_format("arrow").iter(batch_size=_BATCH_ROWS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import datasets
@@ -23,11 +23,12 @@ from mtl_transformers.data.columns import require_columns
 from mtl_transformers.data.labelling import LabelledRows, encode_labels, texts_of
 from mtl_transformers.data.origins import Places
 from mtl_transformers.data.preparing import Tables
+from mtl_transformers.data.review import Review, reviewed_weights
 from mtl_transformers.errors import DataError
 from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import Encoding, Input, encode, shared
-from mtl_transformers.text.rows import row_of
+from mtl_transformers.text.rows import RowOf, row_of
 
 FORMAT = "3"  # of the cached tables; a change makes old ones unread
 
@@ -78,6 +79,16 @@ class EncodedInput:
             )
             for n in range(len(rows))
         ]
+
+    def select(self, rows: NDArray[np.int64]) -> EncodedInput:
+        """Return some of the rows, in this order."""
+        return replace(
+            self,
+            features=self.features.select(rows),
+            lengths=self.lengths[rows],
+            num_sequences=self.num_sequences[rows],
+            num_truncated=sum(self.features.select_columns(["truncated"])[rows]["truncated"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +181,20 @@ class EncodedSplit:
             return places
         return [f"{name} ({place})" for name, place in zip(self.ids_of(rows), places, strict=True)]
 
+    def select(self, rows: NDArray[np.int64]) -> EncodedSplit:
+        """Return the split with some of its rows, in this order."""
+        return replace(
+            self,
+            inputs=tuple(given.select(rows) for given in self.inputs),
+            table=self.table.select(rows),
+            labels=self.labels.select(rows),
+            numbers=self.numbers[rows],
+            places=self.places.select(rows),
+            labelled={name: mask[rows] for name, mask in self.labelled.items()},
+            weights={name: weights[rows] for name, weights in self.weights.items()},
+            num_unlabelled=0,
+        )
+
     @property
     def fingerprint(self) -> str:
         """A hash of encoded texts and labels in their order; reads all of them.
@@ -192,6 +217,7 @@ def encode_split(
     *,
     encoding: Callable[[Input], Encoding],
     row_weights: Mapping[str, str] | None = None,
+    reviews: Mapping[str, Review] | None = None,
 ) -> EncodedSplit:
     """Encode the texts of a split and the labels of its tasks; from the cache where the content is known.
 
@@ -202,11 +228,25 @@ def encode_split(
         inputs: what each of them reads.
         encoding: how an input's texts become features.
         row_weights: the column, by task, with the weight of each row in its loss.
+        reviews: by task, the file that lists labels in doubt, and what these weigh; what weighs nothing is null.
 
     Raises:
-        DataError: an unknown label, tags that do not fit their words, a weight that is none: with task, split and row.
+        DataError: an unknown label, tags that do not fit their words, a weight that is none: with task, split and row;
+            a review that fits no row.
     """
     table = tables.splits[split]
+    doubted = {
+        name: reviewed_weights(
+            review,
+            table,
+            dataset=tables.spec.name,
+            task=name,
+            text=tables.spec.text,
+            label=tasks[name].label_columns(tasks[name].options),
+        )
+        for name, review in (reviews or {}).items()
+    }
+    left_out = {name: [row for row, weight in of.items() if not weight] for name, of in doubted.items()}
     groups: dict[Input, list[str]] = {}
     for name in tasks:
         groups.setdefault(inputs[name].sequences, []).append(name)
@@ -215,9 +255,10 @@ def encode_split(
     labels: dict[str, datasets.Dataset] = {}
     for names in groups.values():
         given = shared([inputs[name] for name in names])
-        features, key = _encode_texts(table, given, encoding(given))
+        require_columns(table, given.columns, where=f"tasks.{names[0]}: {where}")
+        features, key = _encode_texts(table, given, encoding(given), tables.places[split], where=where)
         rows = LabelledRows(table, tables.places[split], features, given, where)
-        found = encode_labels(rows, {name: tasks[name] for name in names}, texts_key=key)
+        found = encode_labels(rows, {name: tasks[name] for name in names}, texts_key=key, left_out=left_out)
         labels |= {name: found.select_columns([name]) for name in names}
         encoded.append((given, tuple(names), features))
     labelled = {name: _column(labels[name], name).is_valid().to_numpy() for name in tasks}
@@ -234,7 +275,7 @@ def encode_split(
         places=tables.places[split].select(kept),
         outputs={name: task.output_names for name, task in tasks.items()},
         labelled={name: mask[kept] for name, mask in labelled.items()},
-        weights={name: _weights(tables, split, name, column)[kept] for name, column in (row_weights or {}).items()},
+        weights=_all_weights(tables, split, row_weights or {}, doubted, kept=kept),
         num_unlabelled=len(table) - len(kept),
         id_column=tables.spec.id,
     )
@@ -254,6 +295,23 @@ def _input(
         num_sequences=counts,
         num_truncated=int(truncated.sum()),
     )
+
+
+def _all_weights(
+    tables: Tables,
+    split: str,
+    columns: Mapping[str, str],
+    doubted: Mapping[str, Mapping[int, float]],
+    *,
+    kept: NDArray[np.int64],
+) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of some rows by task: what their column says, times what a review leaves of it."""
+    weights = {name: _weights(tables, split, name, column) for name, column in columns.items()}
+    for name, of_rows in doubted.items():
+        if any(of_rows.values()):
+            weights.setdefault(name, np.ones(len(tables.splits[split]), dtype=np.float32))
+            weights[name][list(of_rows)] *= np.fromiter(of_rows.values(), dtype=np.float32)
+    return {name: of[kept] for name, of in weights.items()}
 
 
 def _weights(tables: Tables, split: str, task: str, column: str) -> NDArray[np.float32]:
@@ -282,16 +340,25 @@ def _column(table: datasets.Dataset, name: str) -> pa.ChunkedArray:
     return table.data.column(name)
 
 
-def _encode_texts(table: datasets.Dataset, given: Input, encoding: Encoding) -> tuple[datasets.Dataset, str]:
+def _encode_texts(
+    table: datasets.Dataset, given: Input, encoding: Encoding, places: Places, *, where: str
+) -> tuple[datasets.Dataset, str]:
     """Return the encoded rows, and what they were made from."""
+
+    def read(number: int, cells: Sequence[Any]) -> RowOf:
+        try:
+            return row_of(cells, form=given.form, num_context=given.num_context)
+        except DataError as error:
+            (place,) = places.of([number])
+            raise DataError(f"{where}, {place}, column {' or '.join(map(repr, given.columns))}: {error}") from error
 
     def encoded(batch: Mapping[str, list[Any]], numbers: list[int]) -> dict[str, list[Any]]:
         cells = zip(*(batch[column] for column in given.columns), strict=True)
-        rows = [row_of(row, form=given.form, num_context=given.num_context) for row in cells]
+        rows = [read(number, row) for number, row in zip(numbers, cells, strict=True)]
         found = encode(encoding.encoder, rows, given)
         return {name: [getattr(features, name) for features in found] for name in _FEATURES}
 
-    read = json.dumps({**given.to_json(), "columns": None}, sort_keys=True)
-    key = digest(FORMAT, read, encoding.key, content_key(table, given.columns))
+    described = json.dumps({**given.to_json(), "columns": None}, sort_keys=True)
+    key = digest(FORMAT, described, encoding.key, content_key(table, given.columns))
     rows = table.select_columns(list(given.columns))
     return cached_map(rows, encoded, features=_FEATURES, key=digest(key, "texts")), key

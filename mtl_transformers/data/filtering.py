@@ -66,7 +66,7 @@ def filter_rows(table: datasets.Dataset, spec: DatasetSpec, *, split: str) -> tu
 def _asked_for(spec: DatasetSpec, *, split: str) -> Mapping[str, Callable[[datasets.Dataset, DatasetSpec, str], _Rows]]:
     asked = spec.filters
     every = {
-        "drop_empty": (asked.drop_empty, _empty),
+        "drop_empty": (asked.drop_empty, rows_without_text),
         "min_words": (asked.min_words is not None, _too_short),
         "max_words": (asked.max_words is not None, _too_long),
         "drop_conflicts": (asked.drop_conflicts and split == "train", _conflicts),
@@ -75,7 +75,12 @@ def _asked_for(spec: DatasetSpec, *, split: str) -> Mapping[str, Callable[[datas
     return {key: dropped for key, (is_asked_for, dropped) in every.items() if is_asked_for}
 
 
-def _empty(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+def rows_without_text(table: datasets.Dataset, spec: DatasetSpec, split: str) -> _Rows:
+    """Return the rows that have no text in one of the text columns, or none that cleaning leaves.
+
+    Raises:
+        DataError: a text column that is missing or holds no text.
+    """
     empty = [_empty_rows(table, column, dataset=spec.name, split=split) for column in spec.text]
     return np.flatnonzero(np.logical_or.reduce([*empty, emptied_rows(table, spec.text, spec.clean)]))
 

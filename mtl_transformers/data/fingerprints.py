@@ -1,37 +1,22 @@
-"""What makes two texts equal, and the numbers that stand for texts.
+"""The numbers that stand for texts, equal where the texts are.
 
-Owns the one notion of equality that splits, filters and checks share: letters, their marks and digits count; case,
-width, punctuation, symbols and space do not. Does not know what equal texts are used for.
+Owns the texts of a table's rows, and their hashes; what makes two texts equal is ``text/normalizing.py``'s. Does not
+know what equal texts are used for.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 import datasets
 import numpy as np
-import regex
 from numpy.typing import NDArray
 
 from mtl_transformers.data.columns import column_batches
+from mtl_transformers.text.normalizing import Cell, joined, normalize
 
 BETWEEN_COLUMNS = "\x1f"  # stands in no normalised text
-
-_Cell = str | Sequence[str | None] | None
-_BETWEEN_WORDS = regex.compile(r"(?:[^\p{L}\p{M}\p{N}]|\p{Variation_Selector})+")
-
-
-def normalize(text: _Cell) -> str:
-    """Return what of a text counts: its words of letters, marks and digits, casefolded, by single spaces.
-
-    A text without a letter or digit is itself, casefolded, so that ``:)`` and ``?`` differ.
-    """
-    if not isinstance(text, str):
-        text = _joined(text)
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return _BETWEEN_WORDS.sub(" ", folded).strip() or " ".join(folded.split())
 
 
 def normalized_texts(table: datasets.Dataset, text: Sequence[str]) -> Iterator[str]:
@@ -43,16 +28,12 @@ def normalized_texts(table: datasets.Dataset, text: Sequence[str]) -> Iterator[s
 def written_texts(table: datasets.Dataset, text: Sequence[str]) -> Iterator[str]:
     """Yield each row's text columns as they are written, words by single spaces, joined by `BETWEEN_COLUMNS`."""
     for row in _rows(table, text):
-        yield BETWEEN_COLUMNS.join(cell if isinstance(cell, str) else _joined(cell) for cell in row)
+        yield BETWEEN_COLUMNS.join(cell if isinstance(cell, str) else joined(cell) for cell in row)
 
 
-def _rows(table: datasets.Dataset, text: Sequence[str]) -> Iterator[tuple[_Cell, ...]]:
+def _rows(table: datasets.Dataset, text: Sequence[str]) -> Iterator[tuple[Cell, ...]]:
     for batch in column_batches(table, text):
         yield from zip(*(batch.column(name).to_pylist() for name in text), strict=True)
-
-
-def _joined(words: Sequence[str | None] | None) -> str:
-    return " ".join(word for word in words or () if word)
 
 
 def fingerprints(texts: Iterable[str]) -> NDArray[np.uint64]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
 
 from mtl_transformers.data.caching import BATCH_ROWS, cached_map, content_key, digest
-from mtl_transformers.data.cells import reader_of
+from mtl_transformers.data.cells import cells_of, reader_of
 from mtl_transformers.data.origins import Places
 from mtl_transformers.errors import DataError
+from mtl_transformers.tasks.answer_cells import AnswerCounts
 from mtl_transformers.tasks.labels import UnknownLabelError, listed
+from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.tasks.task import EncodedLabel, LabelType, Task
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import Input
@@ -65,13 +67,31 @@ def shown_row(table: datasets.Dataset, row: int, places: Places, *, columns: Seq
     return f"{place} ({text if len(text) <= SHOWN else text[:SHOWN] + '…'!r})"
 
 
-def encode_labels(rows: LabelledRows, tasks: Mapping[str, Task], *, texts_key: str) -> datasets.Dataset:
+def answer_counts(table: datasets.Dataset, task: QuestionAnswering, given: Input) -> AnswerCounts:
+    """Count the answers of a table that are not trained as they were given."""
+    counts = AnswerCounts()
+    cells = cells_of(table, task.label_columns(task.options))
+    for start in range(0, len(table), BATCH_ROWS):
+        contexts = texts_of(table, slice(start, start + BATCH_ROWS), given)
+        for text, of_row in zip(contexts, cells, strict=False):
+            counts += task.answer_counts(of_row, text=text)
+    return counts
+
+
+def encode_labels(
+    rows: LabelledRows,
+    tasks: Mapping[str, Task],
+    *,
+    texts_key: str,
+    left_out: Mapping[str, Collection[int]] | None = None,
+) -> datasets.Dataset:
     """Encode the labels of all tasks, a column each; from the cache where the content is known.
 
     Args:
         rows: of a split.
         tasks: the fitted tasks on it.
         texts_key: what the encoded rows were made from.
+        left_out: by task, rows whose label is taken as null.
 
     Raises:
         DataError: as `LabelledRows.encode`.
@@ -80,11 +100,22 @@ def encode_labels(rows: LabelledRows, tasks: Mapping[str, Task], *, texts_key: s
     columns = sorted({column for task in tasks.values() for column in task.label_columns(task.options)})
     types = {column: repr(table.features[column]) for column in columns}
     fitted = {name: task.to_json() for name, task in tasks.items()}
-    described = json.dumps([types, fitted], sort_keys=True)
+    null = {name: set(left_out[name]) for name in tasks if left_out and left_out.get(name)}
+    described = json.dumps([types, fitted, {name: sorted(of) for name, of in null.items()}], sort_keys=True)
+
+    def encoded(_: object, numbers: list[int]) -> dict[str, list[EncodedLabel]]:
+        return {
+            name: [
+                None if number in null.get(name, ()) else label
+                for number, label in zip(numbers, rows.encode(name, task, numbers), strict=True)
+            ]
+            for name, task in tasks.items()
+        }
+
     return cached_map(
         table.select_columns(columns or [rows.given.columns[0]]),  # a table without columns has no rows
-        lambda _, numbers: {name: rows.encode(name, task, numbers) for name, task in tasks.items()},
-        features={name: _TYPES[task.label_type] for name, task in tasks.items()},
+        encoded,
+        features={name: _TYPES[task.stored_type] for name, task in tasks.items()},
         key=digest(texts_key, "labels", described, content_key(table, columns)),
     )
 

@@ -41,10 +41,11 @@ class Leak:
 def leaks_of(tables: Mapping[str, Tables]) -> list[Leak]:
     """Find the train rows of every dataset whose normalised text stands in validation or test of any dataset.
 
-    The text is that of all text columns: pairs equal pairs. What the rows are labelled with does not matter.
+    The text is that of all text columns: pairs equal pairs; of queries and candidates it is the query. What the rows
+    are labelled with does not matter.
     """
     prints = {
-        name: {split: fingerprints(normalized_texts(table, of.spec.text)) for split, table in of.splits.items()}
+        name: {split: fingerprints(normalized_texts(table, of.spec.telling)) for split, table in of.splits.items()}
         for name, of in tables.items()
     }
     return [

@@ -1,7 +1,7 @@
 """From a dataset's spec to its tables, and to the tasks that are fitted on them.
 
-Owns the order (load, split, shuffle, limit, filter), the columns that tasks need, and fitting tasks on train. Rows stay
-in Arrow on disk; texts and labels are encoded by ``encoded.py``.
+Owns the order (load, group, split, shuffle, limit, filter), the columns that tasks need, and fitting tasks on train.
+Rows stay in Arrow on disk; texts and labels are encoded by ``encoded.py``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import datasets
-import pyarrow as pa
 
 from mtl_transformers.data.caching import contiguous
 from mtl_transformers.data.cells import cells_of, class_names
-from mtl_transformers.data.columns import require_columns
+from mtl_transformers.data.columns import holds_lists, require_columns
 from mtl_transformers.data.emptied import check_cleaned
 from mtl_transformers.data.filtering import check_texts, filter_rows
+from mtl_transformers.data.grouping import group_rows
 from mtl_transformers.data.labelling import shown_row
 from mtl_transformers.data.loading import load_splits
 from mtl_transformers.data.origins import Places, numbered, origin_of, without_numbers
@@ -63,7 +63,7 @@ class Tables:
 
 
 def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
-    """Load, split, shuffle, limit and filter a dataset.
+    """Load, group, split, shuffle, limit and filter a dataset.
 
     Raises:
         ConfigError, DataError: with dataset, split and column.
@@ -71,7 +71,7 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
     tables = load_splits(spec.source)
     origin = origin_of(spec.source, tables)
     check_unicode(tables, origin)
-    loaded = numbered(tables)
+    loaded = group_rows(numbered(tables), spec, origin)
     splits = _split(spec, loaded, seed=seed)
     for split in spec.limit:
         if split not in splits:
@@ -98,7 +98,7 @@ def load_tables(spec: DatasetSpec, *, seed: int) -> Tables:
 
 def _split(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], *, seed: int) -> Mapping[str, datasets.Dataset]:
     """Make the splits that the spec asks for, and a validation split by hash where nothing gives one."""
-    name, text = spec.name, spec.text
+    name, text = spec.name, spec.telling
     match spec.split:
         case HashSplit(ratios):
             return split_by_hash(splits, dataset=name, ratios=ratios, text=text, seed=seed)
@@ -125,7 +125,7 @@ def _form(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Form:
 
 
 def _form_of(table: datasets.Dataset, spec: DatasetSpec) -> Form:
-    match [_holds_lists(table, column) for column in spec.text]:
+    match [holds_lists(table, column) for column in spec.text]:
         case [lists]:
             return "words" if lists else "text"
         case [False, lists]:
@@ -134,11 +134,6 @@ def _form_of(table: datasets.Dataset, spec: DatasetSpec) -> Form:
         f"data.{spec.name}.text: a pair needs two columns of text, or a text and a list of texts; "
         f"{spec.text[0]!r} holds lists"
     )
-
-
-def _holds_lists(table: datasets.Dataset, column: str) -> bool:
-    stored = table.data.schema.field(column).type
-    return bool(pa.types.is_list(stored) or pa.types.is_large_list(stored))
 
 
 def check_columns(tables: Tables, columns: Sequence[str], *, needed_by: str) -> None:

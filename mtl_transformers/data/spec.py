@@ -52,6 +52,19 @@ class HashSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """Rows of pairs that become one row for each query, with a list of its candidates.
+
+    Attributes:
+        column: whose equal values are one query; ``None``: equal texts of the query are, or the rows are such already.
+        labels: the columns that become lists beside the candidates.
+    """
+
+    column: str | None
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StratifiedSplit:
     """Splits made from train so that each label of a column has its shares."""
 
@@ -104,7 +117,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:
-    """How a dataset is read and made ready: split, shuffle, limit, filter, in this order.
+    """How a dataset is read and made ready: group, split, shuffle, limit, filter, in this order.
 
     Attributes:
         source: where its tables come from.
@@ -120,6 +133,8 @@ class DatasetSpec:
         labels: the label columns of its tasks: what filters compare beside the text.
         word_labels: those of them that label words or characters, and so belong to a text as it is written.
         augment: how training texts are changed; ``None``: not at all.
+        group: how rows are put together; ``None``: each stands for itself. The text columns are then the query's and
+            the candidates'.
     """
 
     source: Source
@@ -135,8 +150,14 @@ class DatasetSpec:
     labels: tuple[str, ...] = ()
     word_labels: tuple[str, ...] = ()
     augment: Augment | None = None
+    group: Grouping | None = None
 
     @property
     def name(self) -> str:
         """The dataset's name."""
         return self.source.name
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """The columns that tell whether two rows are one text: of queries and candidates, the query's."""
+        return self.text if self.group is None else self.text[:1]

@@ -10,6 +10,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def predict_file(
     """Answer every row of a file, in its order.
 
     JSON lines hold one object for each row: its ``id``, and each task's prediction. A table (csv, tsv, parquet) has the
-    ``id`` and a column for each task with its answer (as JSON where it is more than a label or a number), and for a
-    label its score in ``<task>_score``. A file without rows gives a file without rows.
+    ``id`` and a column for each task with its answer (as JSON where it is more than a label, a choice, a number or a
+    text), and for a label, a choice or a text its score in ``<task>_score``. A file without rows gives a file without
+    rows.
 
     Args:
         model: answers.
@@ -67,8 +69,10 @@ def predict_file(
         if target.suffix.lower() == ".jsonl":
             num_rows = write_objects(answers, temporary)
         else:
-            like = _table_row({name: _any_answer(model, name) for name in tasks or model.tasks})
-            num_rows = write_table(map(_table_row, answers), temporary, suffix=target.suffix.lower(), like=like)
+            first = list(islice(answers, 1))
+            like = _like(model, tasks or list(model.tasks), first)
+            rows = (_table_row(answer, like=like) for answer in chain(first, answers))
+            num_rows = write_table(rows, temporary, suffix=target.suffix.lower(), like=like)
     if not num_rows:
         _LOG.warning("%s holds no rows, and so does %s", source, target)
     return num_rows
@@ -143,26 +147,38 @@ def _check_names(tasks: Sequence[str]) -> None:
             raise ConfigError(f"task {name!r} has the name of another column of the output; leave it out by --tasks")
 
 
+def _like(model: MultiTaskModel, tasks: Sequence[str], rows: Sequence[FileRow]) -> FileRow:
+    """Return a row of a table with cells of the types of all: those of the first row, where it has the cell."""
+    like = _table_row({name: _any_answer(model, name) for name in tasks})
+    for row in rows:
+        like |= {name: cell for name, cell in _table_row(row).items() if name != ID and cell is not None}
+    return like
+
+
 def _any_answer(model: MultiTaskModel, task: str) -> Prediction:
     """Return a prediction that has the keys and the types of all predictions of a task."""
     return model.tasks[task].task.majority(Features((), ()))
 
 
-def _table_row(answer: FileRow) -> FileRow:
-    """Return a row of a table: one cell for each answer, and the score of a label."""
+def _table_row(answer: FileRow, *, like: FileRow | None = None) -> FileRow:
+    """Return a row of a table: one cell for each answer, and its score; null where only others of a task have one."""
     cells: FileRow = {}
     for name, value in answer.items():
         cells[name] = value if name == ID else _cell(value)
-        if name != ID and isinstance(value, dict) and "score" in value:
+        if name != ID and isinstance(value, dict) and "score" in value and len(value) > 1:
             cells[f"{name}_score"] = value["score"]
+        elif like is not None and f"{name}_score" in like:
+            cells[f"{name}_score"] = None
     return cells
 
 
 def _cell(prediction: Prediction) -> Any:
-    """Return the answer itself: a label or a number as it is, anything longer as JSON."""
+    """Return the answer itself: a label, a choice, a number or a text as it is, anything longer as JSON."""
     if isinstance(prediction, list):
         return json.dumps(prediction, ensure_ascii=False)
-    for key in ("label", "value"):
+    for key in ("label", "choice", "value", "answer"):
         if key in prediction:
             return prediction[key]
+    if prediction.keys() == {"score"}:
+        return prediction["score"]
     return json.dumps(next(iter(prediction.values())), ensure_ascii=False)

@@ -30,6 +30,7 @@ from mtl_transformers.inference.precision import (
 from mtl_transformers.inference.rows import GivenRow, check_rows, columns_of, lacking, listed, read_row
 from mtl_transformers.inference.served import ServedTask as ServedTask
 from mtl_transformers.inference.served import read_entry
+from mtl_transformers.inference.text_encoders import TextEncoders
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import public_name
 from mtl_transformers.model.encoder import load_encoder
@@ -39,13 +40,11 @@ from mtl_transformers.model.tokenizer import (
     check_vocabulary,
     load_tokenizer,
     pad_id,
-    text_backend,
     vocabulary,
-    words_backend,
 )
-from mtl_transformers.tasks.task import Logits, Prediction
-from mtl_transformers.text.encoding import Features, Form, TextEncoder
-from mtl_transformers.text.inputs import Encoding, Input, encode, shared
+from mtl_transformers.tasks.task import EncoderFacts, Logits, Prediction
+from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.inputs import Input, encode, shared
 from mtl_transformers.text.masking import with_blanks
 from mtl_transformers.text.rows import RowOf, text_of
 
@@ -58,32 +57,6 @@ Answer = dict[str, Prediction]
 Item = TypeVar("Item")
 _NO_LOGITS: Logits = np.empty((0, 0), dtype=np.float32)
 _LOG = logging.getLogger(__name__)
-
-
-class TextEncoders:
-    """The text encoders of one tokenizer, by form and length, made when they are first needed."""
-
-    def __init__(self, tokenizer: Tokenizer, *, uses_token_types: bool) -> None:
-        self._backends = {"words": words_backend(tokenizer), "text": text_backend(tokenizer)}
-        self._uses_token_types = uses_token_types
-        self._made: dict[tuple[str, int], TextEncoder] = {}
-
-    def get(self, form: Form, *, max_length: int) -> TextEncoder:
-        """Return the encoder of a form at a length."""
-        backend = "words" if form == "words" else "text"
-        if (backend, max_length) not in self._made:
-            self._made[backend, max_length] = TextEncoder(
-                self._backends[backend], max_length=max_length, uses_token_types=self._uses_token_types
-            )
-        return self._made[backend, max_length]
-
-    def key(self, form: Form) -> str:
-        """Return what identifies the behaviour of a form's encoders."""
-        return self._backends["words" if form == "words" else "text"].to_str() + str(self._uses_token_types)
-
-    def encoding(self, given: Input) -> Encoding:
-        """Return how the texts of an input become features."""
-        return Encoding(self.get(given.form, max_length=given.max_length), self.key(given.form))
 
 
 class MultiTaskModel:
@@ -110,12 +83,13 @@ class MultiTaskModel:
     ) -> None:
         self.network = network
         self.tokenizer = tokenizer
-        self.tasks = dict(tasks)
         self.precision = precision
         self.max_tokens = max_tokens
         self.encoder_name = encoder_name or network.encoder.source
         self.encoders = TextEncoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
         self.vocabulary = vocabulary(tokenizer, size=network.encoder.config.vocab_size)
+        facts = EncoderFacts(network.encoder.hidden_size, self.vocabulary)
+        self.tasks = {name: replace(served, task=served.task.with_encoder(facts)) for name, served in tasks.items()}
         self._pad_id = pad_id(tokenizer)
         self._unanswered: set[str] = set()
 
@@ -270,9 +244,10 @@ class MultiTaskModel:
         return found
 
     def _encode(self, rows: Sequence[RowOf], tasks: Sequence[str], *, form: Form) -> list[Features]:
-        given = shared([self.tasks[name].input for name in tasks])
+        inputs = [self.tasks[name].input for name in tasks]
+        given = shared([each.as_served for each in inputs])
         features = encode(self.encoders.get(form, max_length=given.max_length), rows, given, form=form)
-        if given.mask_probability is not None:
+        if any(each.mask_probability is not None for each in inputs):
             features = [with_blanks(row, self.vocabulary) for row in features]
         return features
 
@@ -330,7 +305,7 @@ class MultiTaskModel:
         cut_by_row = {}
         for name in tasks:
             task = self.tasks[name].task
-            condensed = task.condense(logits[name].float(), batch.targets[name]).cpu().numpy()
+            condensed = task.condense(logits[name].float(), rows).cpu().numpy()
             edges = np.cumsum([task.num_vectors(row) for row in rows])[:-1]
             cut_by_row[name] = np.split(condensed, edges)
         return cut_by_row
@@ -369,6 +344,7 @@ class MultiTaskModel:
 
 def _sharing(given: Input, *, are_texts: bool) -> object:
     """Return what is equal for tasks that share an encoder pass; a plain text is read by all that read one text."""
+    given = given.as_served
     if given.form not in ("text", "words"):
         return given.sequences
     return replace(given.sequences, form="text", columns=() if are_texts else given.columns)

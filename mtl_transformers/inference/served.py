@@ -124,11 +124,12 @@ def _mismatch(task: Task) -> str | None:
     """Return what does not fit within a fitted task."""
     values = asdict(task)
     for field in _PER_OUTPUT & values.keys():
-        if len(values[field]) != task.num_outputs:
-            return f"it has {task.num_outputs} outputs, and {len(values[field])} {field}"
+        if len(values[field]) != task.num_fitted:
+            return f"it has {task.num_fitted} outputs, and {len(values[field])} {field}"
     if len(task.output_names) != len(task.label_counts or task.output_names):
         return "two of its labels have the same name"
-    if min(values["counts"], default=0) < 0 or not any(values["counts"]) or values.get("num_rows", 1) < 1:
+    counts = values.get("counts", (1,))
+    if min(counts, default=0) < 0 or not any(counts) or values.get("num_rows", 1) < 1:
         return "its counts are not those of training rows"
     return None
 

@@ -39,6 +39,7 @@ from transformers.utils import logging as transformers_logging
 from mtl_transformers.errors import FileError, ModelError
 from mtl_transformers.model.card import is_hub_id
 from mtl_transformers.model.encoder import Encoder, encoder_state
+from mtl_transformers.model.head_spec import has_parameters
 from mtl_transformers.model.tensors import read_tensors, tensors_to_bytes
 from mtl_transformers.model.verifying import (
     AGAIN,
@@ -286,7 +287,7 @@ def _check_tasks(tasks: Mapping[str, Any], heads: Iterable[str], *, place: str) 
         check_task_name(name, place=place)
         if not isinstance(entry, Mapping) or "head" not in entry:
             raise ModelError(f'{place}: {TASKS}, task {name!r}: an object with the key "head" was expected.')
-    described = {name for name, entry in entries.items() if entry["head"] is not None}
+    described = {name for name, entry in entries.items() if entry["head"] is not None and has_parameters(entry["head"])}
     stored = {_task_of(parameter, place=place) for parameter in heads}
     for name in sorted(described - stored):
         raise ModelError(f"{place}: task {name!r} is in {TASKS} but {HEADS} has no head for it.")

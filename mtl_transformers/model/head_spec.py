@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 Vectors = Literal["sequence", "sequences", "token"]
-HeadForm = Literal["sequence", "token", "choice", "ordinal", "embedding", "masked"]
+HeadForm = Literal["sequence", "token", "answer", "choice", "ordinal", "embedding", "masked"]
 Pooling = Literal["first", "mean", "max", "attention"]
 Output = Literal["linear", "ordinal", "tied", "none"]
 Layer = int | Literal["mix"]
@@ -73,6 +73,13 @@ class HeadSpec:
         return asdict(self)
 
 
+def has_parameters(values: object) -> bool:
+    """Tell whether a head, as `HeadSpec.to_json` gives it, has weights: not where it is the pooled vector itself."""
+    if not isinstance(values, Mapping):
+        return True
+    return values.get("output") != "none" or values.get("pooling") == "attention" or values.get("layer") == "mix"
+
+
 def head_spec_from_json(values: Mapping[str, object]) -> HeadSpec:
     """Rebuild a spec from `HeadSpec.to_json`.
 
@@ -107,9 +114,9 @@ def head_spec(
 
     Args:
         config: the encoder's configuration.
-        head: "sequence" mirrors AutoModelForSequenceClassification, "token" AutoModelForTokenClassification (and
-            question answering), "choice" AutoModelForMultipleChoice, "masked" AutoModelForMaskedLM. "ordinal" is
-            "sequence" with cut points; "embedding" is the pooled vector itself.
+        head: "sequence" mirrors AutoModelForSequenceClassification, "token" AutoModelForTokenClassification, "answer"
+            AutoModelForQuestionAnswering, "choice" AutoModelForMultipleChoice, "masked" AutoModelForMaskedLM. "ordinal"
+            is "sequence" with cut points; "embedding" is the pooled vector itself.
         vectors: what is read.
         out_features: number of logits.
         pooling: instead of the family's own.
@@ -145,6 +152,8 @@ def _of_family(config: PretrainedConfig, head: HeadForm, *, vectors: Vectors, ou
             norm_bias=config.norm_bias,
             output_dropout=config.classifier_dropout,
         )
+    if head == "answer":
+        return build(output_dropout=config.qa_dropout if family == "distilbert" else 0.0)
     dropout = _dropout(config)
     if head == "token":
         return build(output_dropout=config.dropout if family == "distilbert" else dropout)
@@ -159,7 +168,9 @@ def _of_family(config: PretrainedConfig, head: HeadForm, *, vectors: Vectors, ou
             activation=config.pooler_hidden_act,
             output_dropout=dropout if output_dropout is None else output_dropout,
         )
-    if family in DROPOUT_TWICE and head != "choice":  # whose multiple choice reads the pooler, as BERT's
+    if family in DROPOUT_TWICE and head == "choice":  # reads the pooler, as BERT's, and drops as the encoder does
+        return build(activation="tanh", output_dropout=config.hidden_dropout_prob)
+    if family in DROPOUT_TWICE:
         return build(
             input_dropout=dropout,
             activation="gelu" if family == "electra" else "tanh",
@@ -181,8 +192,7 @@ def _masked(config: PretrainedConfig, build: Callable[..., HeadSpec]) -> HeadSpe
             norm_bias=config.norm_bias,
             output=output,
         )
-    named = {"distilbert": getattr(config, "activation", "gelu"), "electra": "gelu", "mpnet": "gelu"}
-    activation = named.get(family, "gelu" if family in DROPOUT_TWICE else config.hidden_act)
+    activation = "gelu" if family in DROPOUT_TWICE else getattr(config, "hidden_act", None) or config.activation
     eps = getattr(config, "layer_norm_eps", 1e-12)  # DistilBERT's is no field
     return build(activation=activation, dense_features=size, norm_eps=eps, output=output)
 

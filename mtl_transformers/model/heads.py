@@ -36,7 +36,7 @@ class Head(nn.Module):
         inner = spec.dense_features or size
         self.dense = None if spec.activation is None else nn.Linear(size, inner, bias=spec.dense_bias)
         self.activation = None if spec.activation is None else ACT2FN[spec.activation]
-        inner = size if self.dense is None else inner
+        self.num_inner = inner = size if self.dense is None else inner
         self.norm = None if spec.norm_eps is None else nn.LayerNorm(inner, spec.norm_eps, bias=spec.norm_bias)
         self.output_dropout = nn.Dropout(spec.output_dropout)
         self.out: nn.Linear | None = None

@@ -98,6 +98,11 @@ def _check(task: str, head: Head, encoder: Encoder) -> None:
         raise ModelError(
             f"task {task!r}: the head reads {head.spec.in_features} features, the encoder gives {encoder.hidden_size}"
         )
+    if head.bias is not None and encoder.embeddings.shape != (head.spec.out_features, head.num_inner):
+        raise ModelError(
+            f"task {task!r}: the head shares {head.spec.out_features} vectors of {head.num_inner} numbers with the "
+            f"encoder, which has {list(encoder.embeddings.shape)}"
+        )
     layer, num_layers = head.spec.layer, encoder.num_layers
     if isinstance(layer, int) and not 0 <= layer <= num_layers:
         raise ModelError(f"task {task!r}: the head reads layer {layer}; the encoder has 0 (embeddings) to {num_layers}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     with _reading(path), safe_open(path, "pt") as file:
         return {name: _copy(file.get_tensor(name)) for name in sorted(file.keys())}
+
+
+def read_some(path: Path, names: Iterable[str]) -> dict[str, Tensor]:
+    """Read those tensors of some names that a safetensors file has.
+
+    Raises:
+        FileError: as `read_tensors`.
+    """
+    with _reading(path), safe_open(path, "pt") as file:
+        there = set(file.keys())
+        return {name: _copy(file.get_tensor(name)) for name in names if name in there}
 
 
 def check_tensors(path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Lt
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtl_transformers.batch import Target
@@ -20,8 +21,9 @@ from mtl_transformers.metrics import LabelScore, compute, metric, per_label
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
+from mtl_transformers.tasks.soft_labels import probabilities_of, soft_counts
 from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
-from mtl_transformers.text.decoding import decode_classification
+from mtl_transformers.text.decoding import decode_classification, decode_ordinal
 from mtl_transformers.text.encoding import Features, Form
 
 
@@ -35,6 +37,8 @@ class ClassificationOptions:
         class_weights: null, ``balanced`` (rows of a label weigh n ÷ (C · n_label)), or a weight per label; scaled so
             that the mean weight of a training row is 1.
         label_smoothing: share of the target spread evenly over all labels (arXiv:1512.00567 §7).
+        soft: the label column holds probabilities: a list in the order of ``label_names``, or an object by name.
+        ordinal: the labels are steps of a scale, in their order: a cumulative link model (McCullagh 1980, section 2).
         unknown_label: what a label means that training never had: an error, or a null label.
     """
 
@@ -42,6 +46,8 @@ class ClassificationOptions:
     label_names: tuple[str, ...] | None = None
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Ge(0)]] | None = None
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    soft: bool = False
+    ordinal: bool = False
     unknown_label: Literal["error", "ignore"] = "error"
 
 
@@ -76,8 +82,17 @@ class Classification(Task):
 
     @classmethod
     def legal_metrics(cls, options: ClassificationOptions) -> tuple[str, ...]:
-        """Return the metrics of this kind."""
-        return ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall", "matthews", "roc_auc")
+        """Return the metrics of this kind; on a scale, how far off a label is counts too."""
+        own = ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall", "matthews", "roc_auc")
+        return ("kappa_quadratic", "mae", *own) if options.ordinal else own
+
+    @classmethod
+    def option_problems(cls, options: ClassificationOptions) -> Mapping[str, str]:
+        """Refuse probabilities or smoothing on a scale."""
+        if not options.ordinal:
+            return {}
+        given = {"soft": options.soft, "label_smoothing": options.label_smoothing}
+        return {name: "excludes ordinal; remove one of the two" for name, value in given.items() if value}
 
     @classmethod
     def fit(
@@ -90,7 +105,7 @@ class Classification(Task):
         class_names: Sequence[str] | None,
     ) -> Self:
         """Order the labels of the training rows and count them."""
-        counts = Counter(label for (cell,) in cells if (label := label_sets.plain(cell)) is not None)
+        counts = soft_counts(cells, options.label_names) if options.soft else _counts(cells)
         if not counts:
             raise DataError(label_sets.ALL_NULL)
         labels = label_sets.ordered(counts, label_names=options.label_names, class_names=class_names)
@@ -111,8 +126,8 @@ class Classification(Task):
 
     @classmethod
     def meaning(cls, options: ClassificationOptions) -> dict[str, object]:
-        """Return the names of the labels."""
-        return {"label_names": options.label_names}
+        """Return the names of the labels, and whether they are steps of a scale."""
+        return {"label_names": options.label_names, "ordinal": options.ordinal}
 
     def continued(self, fresh: Self) -> Self:
         """Take the new rows' counts too, for the class weights."""
@@ -122,8 +137,23 @@ class Classification(Task):
 
     @property
     def num_outputs(self) -> int:
-        """One logit for each label."""
+        """One logit for each label, or for each cut between two steps of a scale."""
+        return len(self.labels) - self.options.ordinal
+
+    @property
+    def num_fitted(self) -> int:
+        """One label for each output, or one more than cuts."""
         return len(self.labels)
+
+    @property
+    def stored_type(self) -> LabelType:
+        """A label's place, or a probability for each label."""
+        return "floats" if self.options.soft else "int"
+
+    @property
+    def head_form(self) -> HeadForm:
+        """The family's classification head; on a scale, with cut points."""
+        return "ordinal" if self.options.ordinal else "sequence"
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -166,7 +196,9 @@ class Classification(Task):
         return tuple(weight * sum(self.counts) / total for weight in weights)
 
     def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
-        """Return the label's place in the order."""
+        """Return the label's place in the order, or a probability for each label."""
+        if self.options.soft:
+            return self._probabilities_in(cells[0])
         label = label_sets.plain(cells[0])
         if label is None:
             return None
@@ -176,23 +208,45 @@ class Classification(Task):
         return place
 
     def labels_in(self, cells: Cells) -> Sequence[str]:
-        """Return the row's label."""
+        """Return the row's label; of probabilities the most probable one."""
+        if self.options.soft:
+            found = probabilities_of(cells[0], self.options.label_names)
+            return () if found is None else (max(found, key=lambda name: found[name]),)
         label = label_sets.plain(cells[0])
         if label is None:
             return ()
         place = self._known.get(str(label))
         return (str(label if place is None else self.labels[place]),)
 
-    def _labels(self, labels: Sequence[int], rows: Sequence[Features]) -> tuple[Tensor, int]:
-        return torch.tensor(labels, dtype=torch.int64), len(labels)
+    def _probabilities_in(self, cell: Any) -> list[float] | None:
+        """Return a cell's probabilities in the order of the labels."""
+        found = probabilities_of(cell, self.options.label_names)
+        if found is None:
+            return None
+        encoded = [0.0] * len(self.labels)
+        for name, probability in found.items():
+            place = self._known.get(name)
+            if place is not None:
+                encoded[place] = probability
+            elif probability and self.options.unknown_label == "error":
+                raise label_sets.unknown(name, self.labels, self._known)
+        total = sum(encoded)
+        return [probability / total for probability in encoded] if total else None
+
+    def _labels(self, labels: Sequence[Any], rows: Sequence[Features]) -> tuple[Tensor, int]:
+        return torch.tensor(labels, dtype=torch.float32 if self.options.soft else torch.int64), len(labels)
 
     def loss(self, logits: Tensor, target: Target) -> Tensor:
-        """Return the summed cross-entropy; a row weighs its label's weight, whatever the smoothing."""
+        """Return the summed cross-entropy; a row weighs its label's (expected) weight, whatever the smoothing."""
         labels = target.labels
         assert labels is not None  # training targets have labels
-        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.options.label_smoothing)
+        if self.options.ordinal:
+            losses = ordinal_losses(logits, labels)
+        else:
+            losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.options.label_smoothing)
         if self.row_weights is not None:
-            losses = losses * losses.new_tensor(self.row_weights)[labels]
+            weights = losses.new_tensor(self.row_weights)
+            losses = losses * (labels @ weights if self.options.soft else weights[labels])
         return weighed(losses, target)
 
     def decode(
@@ -205,24 +259,33 @@ class Classification(Task):
         top_k: int | None = None,
     ) -> list[Prediction]:
         """Return the most probable label of each row."""
-        decoded = decode_classification(np.concatenate(logits), self.labels, top_k=top_k)
+        decode = decode_ordinal if self.options.ordinal else decode_classification
+        decoded = decode(np.concatenate(logits), self.labels, top_k=top_k)
         return [dict(prediction) for prediction in decoded]
 
-    def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Label]:
-        """Return the label by name."""
-        assert isinstance(label, int)  # encoded by this task
-        return {"label": self.labels[label]}
+    def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
+        """Return the label by name; of probabilities the most probable one, and all."""
+        if not self.options.soft:
+            assert isinstance(label, int)  # encoded by this task
+            return {"label": self.labels[label]}
+        (place,) = self._places([label])
+        assert isinstance(label, Sequence)  # likewise
+        return {"label": self.labels[place], "scores": dict(zip(self.output_names, label, strict=True))}
 
     def score(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
     ) -> dict[str, float]:
-        """Compare label ids; ``roc_auc`` compares the probabilities of all labels, so it needs all as ``top_k``."""
+        """Compare label ids; ``roc_auc`` compares the probabilities of all labels, so it needs all as ``top_k``.
+
+        Probabilities count as their most probable label.
+        """
         predicted = self._predicted(predictions)
+        places = self._places(labels)
         return {
             name: compute(
                 name,
                 predictions=self._probabilities(predictions) if metric(name).inputs == "scores" else predicted,
-                references=np.asarray(labels),
+                references=places,
             )
             for name in self.metrics
         }
@@ -233,7 +296,7 @@ class Classification(Task):
         """Return precision, recall, F1 and support of each label."""
         return per_label(
             predictions=self._predicted(predictions),
-            references=np.asarray(labels),
+            references=self._places(labels),
             labels=[str(label) for label in self.labels],
         )
 
@@ -248,8 +311,31 @@ class Classification(Task):
             "scores": {str(label): share for label, share in shares.items()},
         }
 
+    def _places(self, labels: Sequence[EncodedLabel]) -> NDArray[np.int64]:
+        """Return each label's place."""
+        values = np.asarray(labels)
+        return values.argmax(axis=1) if self.options.soft else values
+
     def _predicted(self, predictions: Sequence[Any]) -> list[int]:
         return [self._known[str(prediction["label"])] for prediction in predictions]
 
     def _probabilities(self, predictions: Sequence[Any]) -> list[list[float]]:
         return [[prediction["scores"][str(label)] for label in self.labels] for prediction in predictions]
+
+
+def ordinal_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the negative log-likelihood ``[M]`` of places on a scale, in a cumulative link model.
+
+    Args:
+        logits: ``[M, C - 1]`` logits of lying above each cut, descending.
+        labels: ``[M]`` places from 0 to C - 1.
+    """
+    above = F.pad(logits, (1, 0), value=torch.inf)  # every label lies above no cut …
+    above = F.pad(above, (0, 1), value=-torch.inf)  # … and below the last
+    upper, lower = above.gather(1, labels[:, None])[:, 0], above.gather(1, labels[:, None] + 1)[:, 0]
+    # P(lower < z < upper) = sigmoid(upper) · sigmoid(-lower) · (1 - exp(lower - upper)), without cancellation
+    return -(F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper)))
+
+
+def _counts(cells: Iterable[Cells]) -> Counter[Label]:
+    return Counter(label for (cell,) in cells if (label := label_sets.plain(cell)) is not None)

@@ -5,8 +5,13 @@ from typing import Any
 
 from mtl_transformers.errors import ModelError
 from mtl_transformers.tasks.classification import Classification
+from mtl_transformers.tasks.masked_lm import MaskedLM
 from mtl_transformers.tasks.multi_label import MultiLabel
+from mtl_transformers.tasks.multiple_choice import MultipleChoice
+from mtl_transformers.tasks.question_answering import QuestionAnswering
+from mtl_transformers.tasks.ranking import Ranking
 from mtl_transformers.tasks.regression import Regression
+from mtl_transformers.tasks.similarity import Similarity
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.tasks.token_classification import TokenClassification
 
@@ -15,6 +20,11 @@ KINDS: Mapping[str, type[Task]] = {
     "multi_label": MultiLabel,
     "regression": Regression,
     "token_classification": TokenClassification,
+    "question_answering": QuestionAnswering,
+    "multiple_choice": MultipleChoice,
+    "ranking": Ranking,
+    "similarity": Similarity,
+    "masked_lm": MaskedLM,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from mtl_transformers.errors import DataError, nearest
@@ -135,3 +136,27 @@ def listed(labels: Sequence[Label]) -> str:
 
 def _is_whole(label: Label) -> bool:
     return isinstance(label, int) or label.removeprefix("-").isdecimal()
+
+
+def number(cell: Any) -> float:
+    """Return a label cell as a number, null as NaN; one bad cell of a CSV column turned the others into text.
+
+    Raises:
+        DataError: it is no finite number.
+    """
+    if cell is None:
+        return math.nan
+    if isinstance(cell, str):
+        return _read_number(cell)
+    if not isinstance(cell, int | float):
+        raise DataError(f"label {cell!r} is a {type(cell).__name__}; expected a number or null")
+    if math.isinf(cell):
+        raise DataError(f"label {cell!r} is not finite; expected a number or null")
+    return float(cell)
+
+
+def _read_number(text: str) -> float:
+    with suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise DataError(f"label {text!r} is no number; expected a number or an empty cell")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, final
 
@@ -22,7 +21,7 @@ from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics import LabelScore, compute
 from mtl_transformers.model.head_spec import HeadForm, Vectors
-from mtl_transformers.tasks.labels import ALL_NULL, distinct
+from mtl_transformers.tasks.labels import ALL_NULL, distinct, number
 from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
 from mtl_transformers.text.decoding import decode_regression
 from mtl_transformers.text.encoding import Features, Form
@@ -87,7 +86,7 @@ class Regression(Task):
     ) -> Self:
         """Take mean and standard deviation of each target over the training rows."""
         targets = distinct(cls.label_columns(options))
-        values = np.fromiter((_number(cell) for row in cells for cell in row), dtype=np.float64)
+        values = np.fromiter((number(cell) for row in cells for cell in row), dtype=np.float64)
         columns = [column[~np.isnan(column)] for column in values.reshape(-1, len(targets)).T]
         for target, column in zip(targets, columns, strict=True):
             if not len(column):
@@ -124,7 +123,7 @@ class Regression(Task):
 
     def encode(self, cells: Cells, row: Features, *, text: str) -> EncodedLabel:
         """Return the targets in their own unit, NaN where one is null; ``None`` where all are."""
-        values = [_number(cell) for cell in cells]
+        values = [number(cell) for cell in cells]
         return None if all(map(math.isnan, values)) else values
 
     def numbers_in(self, labels: Sequence[EncodedLabel]) -> Mapping[str, NDArray[np.float64]]:
@@ -199,23 +198,3 @@ class Regression(Task):
 
     def _values(self, prediction: Any) -> list[float]:
         return [prediction["value"]] if len(self.targets) == 1 else [prediction["values"][t] for t in self.targets]
-
-
-def _number(cell: Any) -> float:
-    """Return a label cell as a number, null as NaN; one bad cell of a CSV column turned the others into text."""
-    if cell is None:
-        return math.nan
-    if isinstance(cell, str):
-        return _read(cell)
-    if not isinstance(cell, int | float):
-        raise DataError(f"label {cell!r} is a {type(cell).__name__}; expected a number or null")
-    if math.isinf(cell):
-        raise DataError(f"label {cell!r} is not finite; expected a number or null")
-    return float(cell)
-
-
-def _read(text: str) -> float:
-    with suppress(ValueError):
-        if math.isfinite(number := float(text)):
-            return number
-    raise DataError(f"label {text!r} is no number; expected a number or an empty cell")

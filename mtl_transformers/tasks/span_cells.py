@@ -61,7 +61,7 @@ def char_spans_in(cell: Any) -> list[CharSpan]:
     for span in cell:
         if not isinstance(span, Mapping) or not {"label", "start", "end"} <= span.keys():
             raise DataError(f"span {span!r}: expected an object with label, start and end")
-        label, start, end = span["label"], _whole(span["start"]), _whole(span["end"])
+        label, start, end = span["label"], whole(span["start"]), whole(span["end"])
         if not isinstance(label, str) or not label or start is None or end is None or not 0 <= start < end:
             raise DataError(f"span {dict(span)!r}: expected a name and characters 0 ≤ start < end")
         spans.append(CharSpan(label, start, end))
@@ -82,7 +82,7 @@ def check_ends(spans: Sequence[CharSpan], text: str) -> None:
             )
 
 
-def _whole(offset: Any) -> int | None:
+def whole(offset: Any) -> int | None:
     """Return a character offset; one fraction in a column of JSON turned the others into 1.0."""
     if isinstance(offset, float) and offset.is_integer():
         return int(offset)

@@ -42,6 +42,19 @@ Prediction = dict[str, Any] | list[dict[str, Any]]
 Logits = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderFacts:
+    """What a task may need to know of the encoder that it stands on.
+
+    Attributes:
+        hidden_size: ``D``, numbers of a vector.
+        vocabulary: its tokens.
+    """
+
+    hidden_size: int
+    vocabulary: Vocabulary
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
     """One fitted task.
@@ -59,6 +72,8 @@ class Task(ABC):
     forms: ClassVar[tuple[Form, ...]]  # forms of input that the kind can read
     hub_task: ClassVar[str]  # the hub's name for it, for the model card
     options_type: ClassVar[type[Any]]  # the dataclass of the kind's options
+    groups_rows: ClassVar[bool] = False  # whether a row of the plan is a query with its candidates
+    unstored: ClassVar[tuple[str, ...]] = ()  # fields that the encoder gives, and tasks.json does not hold
 
     name: str
     metrics: tuple[str, ...]
@@ -114,18 +129,33 @@ class Task(ABC):
         aligned: Alignment | None = "words" if cls.vectors == "token" else None
         return Input(columns=text, form=form, max_length=max_length, aligned=aligned, stride=stride)
 
-    def with_vocabulary(self, vocabulary: Vocabulary) -> Self:
-        """Return the task with what it needs to know of the encoder's tokens.
+    def with_encoder(self, facts: EncoderFacts) -> Self:
+        """Return the task with what it needs to know of its encoder.
 
         Raises:
-            DataError: the vocabulary lacks what the kind needs.
+            ModelError: the encoder lacks what the kind needs.
         """
         return self
+
+    @property
+    def stored_type(self) -> LabelType:
+        """How an encoded label is stored."""
+        return self.label_type
+
+    @property
+    def head_form(self) -> HeadForm:
+        """Which of the family's heads it mirrors."""
+        return self.head
 
     @property
     @abstractmethod
     def num_outputs(self) -> int:
         """Outputs of the head, ``C``."""
+
+    @property
+    def num_fitted(self) -> int:
+        """Entries of what was fitted for each output, as labels; an ordinal task has a label more than cut points."""
+        return self.num_outputs
 
     @property
     @abstractmethod
@@ -167,8 +197,8 @@ class Task(ABC):
     def loss(self, logits: Tensor, target: Target) -> Tensor:
         """Return the sum of the item losses (a scalar) of logits ``[M, C]``, each times its weight."""
 
-    def condense(self, logits: Tensor, target: Target) -> Tensor:
-        """Return what predictions need of logits ``[M, C]``: all of them, or less where there are very many."""
+    def condense(self, logits: Tensor, rows: Sequence[Features]) -> Tensor:
+        """Return what predictions need of some rows' logits ``[M, C]``: all, or less where they are very many."""
         return logits
 
     @abstractmethod
@@ -211,10 +241,15 @@ class Task(ABC):
     def majority(self, row: Features) -> Prediction:
         """Return the prediction that ignores the text: the most frequent label, the mean, no span."""
 
+    @classmethod
+    def rows_of_unit(cls, options: Any) -> int:
+        """Return how many rows of a step are compared with each other, at most, and never separated."""
+        return 1
+
     @property
     def unit_rows(self) -> int:
-        """How many rows of a step are compared with each other, and never separated."""
-        return 1
+        """The same of this task."""
+        return self.rows_of_unit(self.options)
 
     def num_vectors(self, row: Features) -> int:
         """Return how many vectors the head reads of a row."""
@@ -334,7 +369,9 @@ class Task(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Return the fitted task as plain JSON, with its kind."""
-        return {"kind": self.kind, **asdict(self)}
+        without: dict[str, Any] = dict.fromkeys(self.unstored)
+        stored = asdict(replace(self, **without))
+        return {"kind": self.kind, **{name: value for name, value in stored.items() if name not in self.unstored}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -343,7 +380,7 @@ class Task(ABC):
         Raises:
             ModelError: when a key is missing or unknown.
         """
-        known = {field.name: field for field in fields(cls)}
+        known = {field.name: field for field in fields(cls) if field.name not in cls.unstored}
         given = {key: value for key, value in values.items() if key != "kind"}
         if given.keys() != known.keys():
             different = sorted(given.keys() ^ known.keys())

@@ -89,7 +89,25 @@ def decode_classification(
         labels: ``C`` names in order; of equal probabilities the earlier label is chosen.
         top_k: also give the probabilities of this many labels.
     """
-    probabilities = softmax(logits)
+    return _best_labels(softmax(logits), labels, top_k=top_k)
+
+
+def decode_ordinal(logits: Array, labels: Sequence[str | int], *, top_k: int | None = None) -> list[ClassPrediction]:
+    """Choose each row's most probable step of a scale, in a cumulative link model (McCullagh 1980, section 2).
+
+    Args:
+        logits: ``[N, C - 1]`` logits of lying above each cut, descending.
+        labels: ``C`` names in the order of the scale.
+        top_k: as of `decode_classification`.
+    """
+    above = sigmoid(logits)
+    bounds = np.pad(above, ((0, 0), (1, 0)), constant_values=1.0)
+    return _best_labels(bounds - np.pad(above, ((0, 0), (0, 1))), labels, top_k=top_k)
+
+
+def _best_labels(
+    probabilities: NDArray[np.float64], labels: Sequence[str | int], *, top_k: int | None
+) -> list[ClassPrediction]:
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
     predictions = []
     for row, order in zip(probabilities.tolist(), ranked.tolist(), strict=True):

@@ -131,7 +131,9 @@ class TextEncoder:
             else:
                 kept, truncated = window_positions(encoding.sequence_ids, self._max_length, stride=stride)
         ids, types = encoding.ids, encoding.type_ids if self._uses_token_types else None
-        read = [] if words is None else read_positions(words.positions, kept, everywhere=alignment == "pieces")
+        read = (
+            [] if words is None else read_positions(words.positions, kept, everywhere=alignment in ("pieces", "starts"))
+        )
         return Features(
             input_ids=tuple(ids if len(window) == num_tokens else [ids[at] for at in window] for window in kept),
             token_type_ids=() if types is None else tuple([types[at] for at in window] for window in kept),

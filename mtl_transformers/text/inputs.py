@@ -52,6 +52,16 @@ class Input:
         """The input without its alignment: where it is equal, the encoder reads the same."""
         return replace(self, aligned=None)
 
+    @property
+    def as_served(self) -> Input:
+        """The input as predictions read it: nothing is hidden, so tasks with and without a mask share a pass.
+
+        Not in windows, where the starts of words say which tokens stand in two of them.
+        """
+        if self.mask_probability is None or self.stride is not None:
+            return self
+        return replace(self, aligned=None, mask_probability=None, mask_words=False)
+
     def to_json(self) -> dict[str, Any]:
         """Return the input as plain JSON."""
         return asdict(self)

@@ -44,7 +44,7 @@ def masked(row: Features, vocabulary: Vocabulary, *, probability: float, words: 
     """Choose tokens of a row to be predicted, and hide them.
 
     Args:
-        row: encoded with the starts of its words.
+        row: encoded; for whole words with the starts of its words.
         vocabulary: of the tokenizer, which has a mask token.
         probability: share of the tokens that are chosen, at least one; special tokens never are.
         words: choose whole words, until the share is reached (as BERT's released whole-word models were trained).
@@ -55,7 +55,8 @@ def masked(row: Features, vocabulary: Vocabulary, *, probability: float, words: 
     hidden, positions, originals = [], [], []
     for number, sequence in enumerate(row.input_ids):
         ids = np.asarray(sequence, dtype=np.int64)
-        chosen = _chosen(ids, row.word_positions[number], vocabulary, probability, rng, words=words)
+        starts = row.word_positions[number] if words else None
+        chosen = _chosen(ids, starts, vocabulary, probability, rng)
         positions.append(chosen.tolist())
         originals.append(ids[chosen].tolist())
         draws = rng.random(len(chosen))
@@ -67,24 +68,38 @@ def masked(row: Features, vocabulary: Vocabulary, *, probability: float, words: 
 
 
 def with_blanks(row: Features, vocabulary: Vocabulary) -> Features:
-    """Return a row whose own mask tokens are to be predicted; nobody knows what stood there."""
+    """Return a row whose own mask tokens are to be predicted; nobody knows what stood there.
+
+    One that stands in two windows is predicted once, in that with more context.
+    """
     positions = [[at for at, token in enumerate(ids) if token == vocabulary.mask_id] for ids in row.input_ids]
+    if row.num_sequences > 1 and row.word_positions:
+        best = _best_windows(row)
+        positions = [[at for at in of if best.get((n, at), n) == n] for n, of in enumerate(positions)]
     return replace(row, masked_positions=positions, masked_ids=())
+
+
+def _best_windows(row: Features) -> dict[tuple[int, int], int]:
+    """Return, by window and position of a word's start, the window that shows most of what is around it."""
+    found: dict[int, list[tuple[int, int, int]]] = {}  # by word: context, window, position
+    for window, (words, starts) in enumerate(zip(row.word_indices, row.word_positions, strict=True)):
+        last = len(row.input_ids[window]) - 1
+        for word, at in zip(words, starts, strict=True):
+            found.setdefault(word, []).append((min(at, last - at), window, at))
+    return {(window, at): max(places)[1] for places in found.values() for _, window, at in places}
 
 
 def _chosen(
     ids: NDArray[np.int64],
-    starts: Sequence[int],
+    starts: Sequence[int] | None,
     vocabulary: Vocabulary,
     probability: float,
     rng: np.random.Generator,
-    *,
-    words: bool,
 ) -> NDArray[np.int64]:
-    """Return the chosen positions of a sequence, ascending."""
+    """Return the chosen positions of a sequence, ascending; those of whole words where their starts are given."""
     ordinary = np.flatnonzero(~np.isin(ids, vocabulary.special_ids))
     num_chosen = max(1, round(probability * len(ordinary)))
-    if not words:
+    if starts is None:
         return np.sort(rng.permutation(ordinary)[:num_chosen])
     word_of = np.searchsorted(np.asarray(starts), ordinary, side="right")  # of each ordinary token
     order = rng.permutation(np.unique(word_of))

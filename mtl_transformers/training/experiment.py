@@ -17,26 +17,23 @@ from mtl_transformers.data.augmented import Augmentation
 from mtl_transformers.data.encoded import EncodedSplit, encode_split
 from mtl_transformers.data.leaks import without_leaks
 from mtl_transformers.data.preparing import Tables, check_columns, fit_task, load_tables
+from mtl_transformers.data.review import Review
 from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import ConfigError, DataError
-from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask, TextEncoders
-from mtl_transformers.model.encoder import (
-    Encoder,
-    enable_gradient_checkpointing,
-    freeze,
-    head_pooler,
-    load_encoder,
-)
+from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
+from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.model.encoder import Encoder, head_pooler, load_encoder
+from mtl_transformers.model.freezing import enable_gradient_checkpointing, freeze
 from mtl_transformers.model.head_spec import head_spec
 from mtl_transformers.model.heads import build_head
+from mtl_transformers.model.masked_head import start_from_pretrained
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabulary
 from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
 from mtl_transformers.tasks.kinds import KINDS
-from mtl_transformers.tasks.task import Task
+from mtl_transformers.tasks.task import EncoderFacts, Task
 from mtl_transformers.text.augmenting import Augmenter
 from mtl_transformers.text.inputs import Input
-from mtl_transformers.text.masking import Vocabulary
 from mtl_transformers.text.synonyms import load_synonyms
 
 MOST_TOKENS = 512  # of a sequence, where neither the config nor the encoder says less
@@ -90,10 +87,10 @@ def prepare(config: Config) -> Experiment:
     fitted = fit_tasks(config, tables, known=source.tasks if source else {})
     lengths = max_lengths(config, encoder)
     encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
-    known = vocabulary(tokenizer, size=encoder.config.vocab_size)
+    facts = EncoderFacts(encoder.hidden_size, vocabulary(tokenizer, size=encoder.config.vocab_size))
     tasks = {
         name: ServedTask(
-            _with_vocabulary(task, known), section.data, input_of(tables[section.data], section, lengths[section.data])
+            task.with_encoder(facts), section.data, input_of(tables[section.data], section, lengths[section.data])
         )
         for (name, task), section in zip(fitted.items(), config.tasks.values(), strict=True)
     }
@@ -145,13 +142,6 @@ def fit_tasks(
         )
         fitted[name] = _continued(task, known[name].task) if known and name in known else task
     return fitted
-
-
-def _with_vocabulary(task: Task, known: Vocabulary) -> Task:
-    try:
-        return task.with_vocabulary(known)
-    except DataError as error:
-        raise DataError(f"task {task.name!r}: {error}") from error
 
 
 def input_of(tables: Tables, section: TaskConfig, max_length: int) -> Input:
@@ -256,6 +246,11 @@ def encode_tables(
                     for task, section in config.tasks.items()
                     if section.data == name and section.row_weight is not None
                 },
+                reviews={
+                    task: Review(section.review.file, section.review.weight)
+                    for task, section in config.tasks.items()
+                    if section.data == name and section.review is not None and split == "train"
+                },
             )
             for split in table.splits
             if only is None or split in only
@@ -310,7 +305,7 @@ def build_network(
             raise ConfigError(f"tasks.{name}.pooling: kind {task.kind} reads tokens, which are not pooled; remove it")
         spec = head_spec(
             encoder.config,
-            head=task.head,
+            head=task.head_form,
             vectors=task.vectors,
             out_features=task.num_outputs,
             pooling=section.pooling,
@@ -321,8 +316,10 @@ def build_network(
             seed=config.seed,
             task=name,
             initializer_range=getattr(encoder.config, "initializer_range", 0.02),
-            pooler=head_pooler(encoder, choice=task.head == "choice"),
+            pooler=head_pooler(encoder, choice=task.head_form == "choice"),
         )
+        if task.head == "masked" and start_from_pretrained(heads[name], encoder):
+            _LOG.info("task %s: its head starts from the one that %s was pretrained with", name, encoder.source)
         if source is not None and name in source.tasks:
             known = source.network.head(name)
             if known.spec != spec:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import AdamW
 
+from mtl_transformers.errors import ConfigError
 from mtl_transformers.model.network import Network
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -24,6 +25,9 @@ def make_optimizer(network: Network, *, learning_rate: float, head_learning_rate
         learning_rate: of the encoder.
         head_learning_rate: of the heads.
         weight_decay: not on vectors, which are biases and norms.
+
+    Raises:
+        ConfigError: everything is frozen.
     """
     groups = []
     for module, rate in ((network.encoder, learning_rate), (network.heads, head_learning_rate)):
@@ -34,7 +38,12 @@ def make_optimizer(network: Network, *, learning_rate: float, head_learning_rate
             {"params": matrices, "lr": rate, "base_lr": rate, "weight_decay": weight_decay},
             {"params": vectors, "lr": rate, "base_lr": rate, "weight_decay": 0.0},
         ]
-    return AdamW([group for group in groups if group["params"]], fused=True)
+    trained_groups = [group for group in groups if group["params"]]
+    if not trained_groups:
+        raise ConfigError(
+            "encoder.freeze: all, and no task has a head with weights, so there is nothing to train; freeze less"
+        )
+    return AdamW(trained_groups, fused=True)
 
 
 def trained_parameters(optimizer: AdamW) -> list[Parameter]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mtl_transformers.data.labelling import answer_counts
 from mtl_transformers.plan.table import fill, fills, plan_lines
+from mtl_transformers.tasks.question_answering import QuestionAnswering
 from mtl_transformers.training.experiment import Experiment
 
 
@@ -56,7 +58,7 @@ def _task_line(experiment: Experiment, name: str, *, passes: Mapping[str, float]
     served = experiment.tasks[name]
     train = experiment.splits[served.dataset]["train"]
     validation = experiment.splits[served.dataset]["validation"]
-    return {
+    line = {
         "task": name,
         "kind": served.task.kind,
         "dataset": served.dataset,
@@ -68,3 +70,7 @@ def _task_line(experiment: Experiment, name: str, *, passes: Mapping[str, float]
         "weight": experiment.config.tasks[name].weight,
         "metrics": list(served.task.metrics),
     }
+    if isinstance(served.task, QuestionAnswering):
+        counts = answer_counts(experiment.tables[served.dataset].splits["train"], served.task, served.input)
+        line |= {"answers_repaired": counts.repaired, "answers_lost": counts.lost}
+    return line

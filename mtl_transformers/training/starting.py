@@ -83,6 +83,7 @@ def lock_run(output: Path, locks: ExitStack) -> None:
 def _reads(config: Config) -> list[str]:
     """Return what the run reads on this machine: none of it may lie in a run that is replaced."""
     reads = [config.encoder.name or "", config.init_from or ""]
+    reads += [task.review.file for task in config.tasks.values() if task.review is not None]
     for section in config.data.values():
         reads += [section.path, *_paths(section.files)]
     return reads

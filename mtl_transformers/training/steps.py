@@ -24,7 +24,7 @@ from mtl_transformers.model.tokenizer import pad_id, vocabulary
 from mtl_transformers.plan.batching import StepRows
 from mtl_transformers.plan.mixing import digest
 from mtl_transformers.plan.plan import Plan
-from mtl_transformers.tasks.task import Task
+from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import hidden
 from mtl_transformers.text.masking import Vocabulary
@@ -228,7 +228,7 @@ def micro_batch_of(rows: StepRows, data: TrainingData, *, units: Sequence[NDArra
                     {name: data.tasks[dataset][name] for name in given.tasks},
                     seeds=[(noise, step, number) for number in numbers],
                 )
-                labels |= moved
+                labels |= {name: _where_known(labels[name], of_rows) for name, of_rows in moved.items()}
             if given.given.mask_probability is not None:
                 key = (data.seed, "mask", step, dataset)
                 found = [
@@ -251,6 +251,11 @@ def micro_batch_of(rows: StepRows, data: TrainingData, *, units: Sequence[NDArra
             num_sequences = first[-1]
         named += [(dataset, number) for number in numbers]
     return collate(features, pad_id=data.pad_id, targets=targets, rows=named)
+
+
+def _where_known(labels: Sequence[EncodedLabel], moved: Sequence[EncodedLabel]) -> list[EncodedLabel]:
+    """Return labels that followed a changed text, but null where the row's label is null, as a review makes it."""
+    return [None if label is None else new for label, new in zip(labels, moved, strict=True)]
 
 
 def count(

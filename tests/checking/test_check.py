@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from little import Row, dataset, raw_config, sentences
+from little import Row, dataset, questions, raw_config, sentences
 
-from mtl_transformers.checking.altered import DROPPED, WIDENED
+from mtl_transformers.checking.altered import DROPPED, LOST, REPAIRED, WIDENED
 from mtl_transformers.checking.check import Report, check, write_report
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import DataError
@@ -299,3 +299,25 @@ def test_a_report_is_written_as_json(report: Report, tmp_path: Path) -> None:
     ]
     assert read["tasks"][0]["start"]["of_equal_logits"] == pytest.approx(math.log(3))
     assert read["estimate"]["memory_bytes"] == report.estimate.weight_bytes + report.estimate.activation_bytes
+
+
+def test_answers_at_wrong_places_are_repaired_and_lost_ones_left_out_and_both_are_named(
+    tmp_path: Path, tiny_bert: Path
+) -> None:
+    rows = questions(6)
+    rows[1]["answers"][0]["answer_start"] += 1
+    rows[2]["answers"] = [{"text": "nowhere", "answer_start": 0}]
+    rows[3]["answers"] = None
+    data = {"faq": dataset(tmp_path, "faq", text=["question", "context"], train=rows, validation=rows[2:])}
+    tasks = {"qa": {"data": "faq", "kind": "question_answering", "label": "answers"}}
+    found = check(load_config(raw_config(tmp_path, tiny_bert, data=data, tasks=tasks)))
+    (task,) = found.tasks
+    assert task.altered == {"train": {REPAIRED: 1, LOST: 1}, "validation": {LOST: 1}}
+    named = {(finding.split, finding.message): finding.rows for finding in found.findings if finding.topic == "answers"}
+    assert {key: [row.rpartition(", ")[2] for row in rows] for key, rows in named.items()} == {
+        ("train", f"{REPAIRED}: 1"): ["line 2"],
+        ("train", f"{LOST}: 1"): ["line 3"],
+        ("validation", f"{LOST}: 1"): ["line 1"],
+    }
+    (line,) = found.plan["tasks"]
+    assert (line["answers_repaired"], line["answers_lost"]) == (1, 1)

@@ -176,6 +176,20 @@ def test_an_init_writes_a_config_and_says_what_each_column_was_taken_for(mtl: Mt
 # evaluate
 
 
+def test_clean_labels_writes_a_review_file_and_says_what_it_found(mtl: Mtl, trained: Trained) -> None:
+    before = tree(trained.directory)
+    quick = ["--folds", "2", "--share", "0.1", "--tasks", "intent, topics", "--set", "training.epochs=0.1"]
+    outcome = mtl("clean-labels", trained.config, *quick, "--out", "doubts.jsonl")
+    assert outcome.code == 0, outcome.err
+    assert tree(trained.directory) == before
+    listed = [json.loads(line) for line in Path("doubts.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["task"] for line in listed} == {"intent", "topics"}
+    assert outcome.out.splitlines()[0].split() == ["task", "labelled", "suspects", "share", "listed"]
+    assert outcome.out.splitlines()[-1] == f"{len(listed)} lines → doubts.jsonl"
+    again = mtl("clean-labels", trained.config, *quick, "--out", "doubts.jsonl")
+    assert (again.code, again.err.splitlines()[-1].partition(":")[0]) == (2, "error")
+
+
 def test_an_evaluation_prints_scores_and_each_label(mtl: Mtl, trained: Trained) -> None:
     outcome = mtl("evaluate", trained.model, trained.config, "--split", "test", "--predictions", "out.jsonl")
     assert outcome.code == 0, outcome.err

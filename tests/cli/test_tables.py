@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from terminal import Terminal
 
-from mtl_transformers.cli.tables import show, show_labels, show_plan, show_result, table
+from mtl_transformers.cli.tables import show, show_labels, show_plan, show_result, show_suspects, table
+from mtl_transformers.lifecycle.clean_labels import Report as Suspects
+from mtl_transformers.lifecycle.suspects import Ranking
 from mtl_transformers.metrics import LabelScore
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.loop import Result
@@ -30,6 +33,7 @@ def plan(*, unlabelled: int = 0, empty: int = 0) -> dict[str, Any]:
             "fill": 0.9,
             "truncated": 0.0512,
             "tasks": ["billing_intent", "entities"],
+            "encoder_passes_per_row": 1,
             "unlabelled_rows_left_out": unlabelled,
             "filtered_rows_left_out": {"train": {"drop_empty": empty, "drop_leaks": 0}},
         }
@@ -75,6 +79,16 @@ def test_the_plan_says_what_was_left_out_and_what_is_shared(capsys: Captured) ->
         "support_tickets: one encoder pass for 2 tasks",
         "support_tickets: rows without any label, left out: 3",
         "support_tickets, train: rows that filters left out: drop_empty 1",
+    ]
+
+
+def test_the_plan_says_which_answers_are_repaired_and_left_out(capsys: Captured) -> None:
+    given = plan()
+    tasks = [{**task, "answers_repaired": 1200, "answers_lost": 2} for task in given["tasks"][:1]]
+    show_plan({**given, "tasks": tasks}, where="")
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"{tasks[0]['task']}: answers that stand elsewhere, repaired: 1,200",
+        f"{tasks[0]['task']}: answers that are not in their context, left out: 2",
     ]
 
 
@@ -142,3 +156,31 @@ def result(*, shortfall: float = 0.0) -> Result:
         coverage={"intent": {"rows_available": 2000, "rows_seen": 5000, "passes": 2.5, "rows_skipped": 0}},
         seconds=61.4,
     )
+
+
+def test_suspects_are_counted_and_the_first_ones_shown_within_80_columns(terminal: PutTerminal) -> None:
+    word = {"text": "Berlin", "start": 3, "end": 9}
+    lines = [
+        *({"task": "intent", "given": "billing", "suggested": n, "text": "my\nparcel " * 9} for n in range(7)),
+        {"task": "topics", "given": [], "suggested": ["card", "app"], "text": "my card"},
+        {
+            "task": "places",
+            "given": [word | {"tag": "O"}],
+            "suggested": [word | {"tag": "B-PLACE"}],
+            "text": "in Berlin",
+        },
+    ]
+    rankings = {
+        task: Ranking(np.arange(rows), np.zeros(rows), num_suspects)
+        for task, rows, num_suspects in (("intent", 1400, 7), ("topics", 10, 1), ("places", 10, 1), ("empty", 0, 0))
+    }
+    screen = terminal("stdout")
+    show_suspects(Suspects(rankings, lines), Path("review.jsonl"))
+    shown = [line.rstrip() for line in screen.screen()]
+    assert next(line.split() for line in shown if line.startswith("intent")) == ["intent", "1,400", "7", "0.5%", "7"]
+    assert cells(shown, "empty") == ["empty", "0", "0", "0.0%", "0"]
+    assert sum(line.startswith("billing") for line in shown) == 5
+    assert any(line.startswith("none    card, app  my card") for line in shown)
+    assert any("Berlin: O  Berlin: B-PLACE  in Berlin" in line for line in shown)
+    assert "9 lines → review.jsonl" in shown
+    assert max(map(len, shown)) <= 80

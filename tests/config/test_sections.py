@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from mtl_transformers.config import load_config
+from mtl_transformers.tasks.kinds import KINDS
 
 QUOTE = "Quote it: without quotes YAML reads yes, no, on and off as true and false"
 
@@ -213,10 +214,9 @@ def test_numeric_text_is_accepted_for_numbers(smallest):
          "to train on"),
         ("tasks.intent", "classification", "expected a mapping with data, kind and the kind's options, as "
          "{data: …, kind: …, label: …}"),
-        ("tasks.intent.kind", "clasification", "unknown kind 'clasification'; expected one of classification, "
-         "multi_label, regression, token_classification; did you mean 'classification'?"),
-        ("tasks.intent.kind", None, "unknown kind None; expected one of classification, multi_label, regression, "
-         "token_classification"),
+        ("tasks.intent.kind", "clasification", f"unknown kind 'clasification'; expected one of {', '.join(KINDS)}; "
+         "did you mean 'classification'?"),
+        ("tasks.intent.kind", None, f"unknown kind None; expected one of {', '.join(KINDS)}"),
         ("data", {}, "is empty; expected at least one"),
     ],
 )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 import datasets
 import numpy as np
 
-from mtl_transformers.data.caching import cached_map, content_key, contiguous, digest
+from mtl_transformers.data.caching import cached_map, content_key, contiguous, digest, values_key
 
 ROWS = {
     "text": [None if n % 7 == 0 else f"text {n}" for n in range(2500)],
@@ -73,3 +73,28 @@ def test_selected_rows_are_written_one_after_another_and_only_into_the_cache(
     assert written.data.column("text").to_pylist() == ["text 5", "text 3", "text 9"]  # no indices in between
     assert sorted(tmp_path.joinpath("saved").iterdir()) == before
     assert len(list(datasets_cache.rglob("*.arrow"))) == 1
+
+
+ANSWERS = datasets.Features(
+    {"answers": datasets.List({"text": datasets.Value("string"), "start": datasets.Value("int32")})}
+)
+
+
+def answers_key(*rows: list[dict[str, Any]] | None) -> str:
+    return values_key(datasets.Dataset.from_dict({"answers": list(rows)}, features=ANSWERS))
+
+
+def test_texts_in_lists_of_objects_are_hashed_with_their_edges_and_nulls() -> None:
+    def answer(text: str, start: int = 0) -> dict[str, Any]:
+        return {"text": text, "start": start}
+
+    keys = [
+        answers_key([answer("ab"), answer("c")], None),
+        answers_key([answer("a"), answer("bc")], None),
+        answers_key([answer("ab", 1), answer("c")], None),
+        answers_key([answer("ab")], [answer("c")]),
+        answers_key([answer("ab"), answer("c")], []),
+    ]
+    assert len(set(keys)) == 5
+    table = datasets.Dataset.from_dict({"answers": [None, [answer("ab"), answer("c")]]}, features=ANSWERS)
+    assert values_key(table.select([1, 0])) == keys[0]

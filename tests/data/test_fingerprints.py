@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_transformers.data.fingerprints import fingerprints, normalize, normalized_texts, places, written_texts
+from mtl_transformers.data.fingerprints import fingerprints, normalized_texts, places, written_texts
+from mtl_transformers.text.normalizing import normalize
 
 
 @pytest.mark.parametrize(

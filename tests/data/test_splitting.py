@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_transformers.data.fingerprints import normalize
 from mtl_transformers.data.splitting import (
     limit_rows,
     shuffle_rows,
@@ -21,6 +20,7 @@ from mtl_transformers.data.splitting import (
     split_by_time,
 )
 from mtl_transformers.errors import ConfigError, DataError
+from mtl_transformers.text.normalizing import normalize
 
 Splits = dict[str, datasets.Dataset]
 

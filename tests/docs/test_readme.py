@@ -37,10 +37,10 @@ from mtl_transformers.config import (
     SynonymsConfig,
     load_config,
 )
-from mtl_transformers.config.tasks import task_section
+from mtl_transformers.config.tasks import ReviewConfig, task_section
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
-from mtl_transformers.text import decoding
+from mtl_transformers.text import answers, choosing, decoding, embeddings, filling
 from mtl_transformers.text.cleaning import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,9 @@ def codes(text: str) -> list[str]:
 
 OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# tickets.yaml\n"))
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
+CHAPTERS = [block for block in blocks("yaml") if re.match(r"# \w+\.yaml\n", block) and block != OWN_CONFIG]
 FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.")]
+TASK_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# tasks.intent\n")]
 
 
 def test_the_promise_is_the_packages():
@@ -81,7 +83,7 @@ def test_the_promise_is_the_packages():
 # the config
 
 
-@pytest.mark.parametrize("block", [OWN_CONFIG, ALL_KEYS])
+@pytest.mark.parametrize("block", [OWN_CONFIG, ALL_KEYS, *CHAPTERS])
 def test_a_config_loads(block: str):
     load_config(yaml.safe_load(block))
 
@@ -93,8 +95,15 @@ def test_a_part_of_a_dataset_loads_in_a_config(block: str):
     load_config(raw)
 
 
+@pytest.mark.parametrize("block", TASK_FRAGMENTS)
+def test_a_part_of_a_task_loads_in_a_config(block: str):
+    raw = yaml.safe_load(OWN_CONFIG)
+    raw["tasks"]["intent"] |= yaml.safe_load(block)
+    load_config(raw)
+
+
 def test_every_yaml_block_was_loaded():
-    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *FRAGMENTS})
+    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *CHAPTERS, *FRAGMENTS, *TASK_FRAGMENTS})
 
 
 def documented() -> list[tuple[str, Mapping[str, Any], type[BaseModel]]]:
@@ -141,6 +150,12 @@ def test_the_steps_of_clean_and_the_keys_of_augment_are_shown():
     assert {next(iter(step)) if isinstance(step, dict) else step for step in fragments()["clean"]} == set(STEPS)
     assert shown_under("augment") == keys_of(AugmentConfig).keys()
     assert fragments()["augment"]["synonyms"].keys() == keys_of(SynonymsConfig).keys()
+
+
+def test_the_keys_of_review_are_shown_with_their_defaults():
+    (shown,) = (yaml.safe_load(block)["review"] for block in TASK_FRAGMENTS)
+    assert shown.keys() == keys_of(ReviewConfig).keys()
+    assert shown["weight"] == ReviewConfig(file="review.jsonl").weight
 
 
 def marked(word: str) -> set[str]:
@@ -288,6 +303,35 @@ def test_there_is_a_python_block():
     assert blocks("python")
 
 
+CHAPTER_TITLES = ("Two label columns", "Two datasets", "Spans")
+
+
+@pytest.fixture(scope="module")
+def made_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A reader who has made the tables of the chapters is here."""
+    place = tmp_path_factory.mktemp("chapters")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(make_place(place))
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", place / "cache")
+        patch.chdir(place)
+        made = [sys.executable, "scripts/make_tickets.py", "--out", "data/made", "--rows", "300"]
+        subprocess.run(made, check=True, capture_output=True)
+        for title in CHAPTER_TITLES:
+            for language, body in BLOCK.findall(section(title)):
+                if language == "bash":
+                    subprocess.run(["bash", "-euo", "pipefail", "-c", body], check=True)
+        yield place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("title", CHAPTER_TITLES)
+def test_the_config_of_a_chapter_trains(made_place: Path, title: str):
+    (block,) = [body for language, body in BLOCK.findall(section(title)) if language == "yaml"]
+    config = load_config(yaml.safe_load(block), {"training.epochs": 1})
+    result = train(config)
+    assert result.scores.keys() == config.tasks.keys()
+
+
 # what is shown
 
 
@@ -300,6 +344,12 @@ def test_predictions_have_the_keys_of_real_ones():
         "mood": decoding.ValuesPrediction,
         "entities": decoding.SpanPrediction,
         "part_of_speech": decoding.TagsPrediction,
+        "answer": answers.AnswerPrediction,
+        "choice": choosing.ChoicePrediction,
+        "rank": choosing.RankingPrediction,
+        "rank_of_one": choosing.CandidatePrediction,
+        "alike": embeddings.SimilarityPrediction,
+        "hidden": filling.TokensPrediction,
     }
     assert shown.keys() == kinds.keys()
     for name, kind in kinds.items():

@@ -16,15 +16,8 @@ from torch import Tensor
 from transformers import AutoModel
 
 from mtl_transformers.errors import ModelError
-from mtl_transformers.model.encoder import (
-    Encoder,
-    enable_gradient_checkpointing,
-    encoder_state,
-    freeze,
-    head_pooler,
-    load_encoder,
-    resolve,
-)
+from mtl_transformers.model.encoder import Encoder, encoder_state, head_pooler, load_encoder, resolve
+from mtl_transformers.model.freezing import enable_gradient_checkpointing, freeze
 
 EncoderDir = Callable[[str], Path]
 

@@ -239,3 +239,124 @@ def test_json_keeps_a_fitted_task(task: Classification) -> None:
     assert again == task
     assert isinstance(again, Classification)
     assert again.row_weights == task.row_weights
+
+
+# ---- probabilities instead of labels
+
+
+def test_probabilities_by_name_and_in_order_are_the_same() -> None:
+    by_name = fit([{"a": 0.25, "b": 0.75}, {"a": 1.0, "b": None}], soft=True)
+    in_order = fit([[0.25, 0.75], [1.0, 0.0]], soft=True, label_names=("a", "b"))
+    assert by_name.labels == in_order.labels == ("a", "b")
+    assert by_name.counts == in_order.counts == (1, 1)  # rows by their most probable label
+    assert encode(by_name, {"b": 0.75, "a": 0.25}, None) == encode(in_order, [0.25, 0.75], None) == [[0.25, 0.75], None]
+
+
+def test_the_loss_of_probabilities_is_their_cross_entropy() -> None:
+    task = fit([[0.25, 0.75], [1.0, 0.0]], soft=True, label_names=("a", "b"))
+    logits = torch.tensor([[1.0, 3.0]])
+    found = task.loss(logits, target(task, [[0.25, 0.75]]))
+    log_p = [1 - math.log(math.e + math.e**3), 3 - math.log(math.e + math.e**3)]
+    assert float(found) == pytest.approx(-(0.25 * log_p[0] + 0.75 * log_p[1]), rel=1e-6)
+
+
+def test_one_hot_probabilities_give_the_loss_of_the_label() -> None:
+    soft, hard = fit([[1, 0], [0, 1]], soft=True, label_names=("a", "b")), fit(["a", "b"])
+    logits = torch.tensor([[0.3, -1.2], [2.0, 0.1]])
+    found = soft.loss(logits, target(soft, [[0.0, 1.0], [1.0, 0.0]]))
+    assert float(found) == pytest.approx(float(hard.loss(logits, target(hard, [1, 0]))), rel=1e-6)
+
+
+def test_probabilities_are_scored_by_their_most_probable_label() -> None:
+    task = fit([[0.4, 0.6], [0.9, 0.1]], soft=True, label_names=("a", "b"), metrics=["accuracy"])
+    predictions = [{"label": "b", "score": 1.0}, {"label": "b", "score": 1.0}]
+    assert task.score([[0.4, 0.6], [0.9, 0.1]], predictions, [ROW, ROW]) == {"accuracy": 0.5}
+    assert task.gold([0.4, 0.6], ROW, text="", form="text") == {"label": "b", "scores": {"a": 0.4, "b": 0.6}}
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ([0.5, 0.6], "add up to 1.1"),
+        ([1.5, -0.5], "numbers from 0 to 1"),
+        ([1.0], "a list of 2 numbers"),
+        ("a", "probability of each label"),
+        ({"c": 1.0}, "not among the 2 training labels"),
+    ],
+)
+def test_what_is_no_distribution_is_refused(cell: Any, message: str) -> None:
+    task = fit([[0.5, 0.5]], soft=True, label_names=("a", "b"))
+    with pytest.raises(DataError, match=message):
+        encode(task, cell)
+
+
+# ---- labels on a scale
+
+
+def scale() -> Classification:
+    return fit([1, 2, 3, 3], ordinal=True)
+
+
+def test_a_scale_has_a_cut_less_than_labels() -> None:
+    task = scale()
+    assert (task.labels, task.num_outputs, task.num_fitted, task.head_form) == ((1, 2, 3), 2, 3, "ordinal")
+
+
+def test_the_probabilities_of_a_scale_are_differences_of_sigmoids() -> None:
+    task = scale()
+    ((prediction),) = task.decode([np.array([[2.0, -1.0]])], [ROW], texts=[""], form="text", top_k=3)
+    above = [1 / (1 + math.exp(-2.0)), 1 / (1 + math.exp(1.0))]
+    expected = {"1": 1 - above[0], "2": above[0] - above[1], "3": above[1]}
+    assert prediction["label"] == 2
+    assert prediction["scores"] == pytest.approx(expected)
+    assert sum(prediction["scores"].values()) == pytest.approx(1)
+
+
+def test_the_loss_of_a_scale_is_the_negative_log_probability() -> None:
+    task = scale()
+    logits = torch.tensor([[2.0, -1.0]] * 3, dtype=torch.float64, requires_grad=True)
+    scores = task.decode([logits.detach().numpy()[:1]], [ROW], texts=[""], form="text", top_k=3)[0]["scores"]
+    found = task.loss(logits, target(task, [0, 1, 2]))
+    assert float(found.detach()) == pytest.approx(-sum(map(math.log, scores.values())), rel=1e-9)
+    found.backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_the_loss_of_a_scale_stays_finite_far_out() -> None:
+    task = scale()
+    logits = torch.tensor([[80.0, 79.9], [-80.0, -80.1]], requires_grad=True)
+    found = task.loss(logits, target(task, [0, 2]))
+    found.backward()
+    assert float(found.detach()) == pytest.approx(80 + 80.1, rel=1e-3)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_a_label_further_off_costs_more_kappa() -> None:
+    task = fit([1, 2, 3], ordinal=True, metrics=["kappa_quadratic", "accuracy"])
+    near = [{"label": 2}, {"label": 2}, {"label": 3}]
+    far = [{"label": 3}, {"label": 2}, {"label": 3}]
+    rows = [ROW] * 3
+    one, other = task.score([0, 1, 2], near, rows), task.score([0, 1, 2], far, rows)
+    assert one["accuracy"] == other["accuracy"]
+    assert one["kappa_quadratic"] > other["kappa_quadratic"]
+
+
+def test_a_scale_takes_neither_probabilities_nor_smoothing() -> None:
+    options = ClassificationOptions(label="y", ordinal=True, soft=True, label_smoothing=0.1)
+    assert set(Classification.option_problems(options)) == {"soft", "label_smoothing"}
+    assert not Classification.option_problems(ClassificationOptions(label="y", ordinal=True))
+
+
+# ---- weights of rows
+
+
+def test_a_row_counts_as_much_as_it_weighs() -> None:
+    task = fit(["a", "b"])
+    logits = torch.tensor([[0.3, -1.2], [2.0, 0.1]])
+    alone = [float(task.loss(logits[n : n + 1], target(task, [1]))) for n in range(2)]
+    weighed = task.target([ROW] * 2, first_sequences=range(2), labels=[1, 1], weights=[0.5, 3.0])
+    assert weighed is not None
+    assert weighed.num_items == 2  # weights leave the number of items alone
+    assert float(task.loss(logits, weighed)) == pytest.approx(0.5 * alone[0] + 3 * alone[1], rel=1e-6)

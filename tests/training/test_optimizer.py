@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import Parameter
 
-from mtl_transformers.model.encoder import freeze, load_encoder
+from mtl_transformers.model.encoder import load_encoder
+from mtl_transformers.model.freezing import freeze
 from mtl_transformers.model.head_spec import head_spec
 from mtl_transformers.model.heads import build_head
 from mtl_transformers.model.network import Network

@@ -1,0 +1,1 @@
+"""What is done with data and models around a training."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # heavy, and only named here
 
     from mtl_transformers.drafting.drafts import Drafts
     from mtl_transformers.lifecycle.clean_labels import Report as Suspects
-    from mtl_transformers.metrics import LabelScore
+    from mtl_transformers.metrics.named import LabelScore
     from mtl_transformers.training.evaluation import TaskScores
     from mtl_transformers.training.loop import Result
 

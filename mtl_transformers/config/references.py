@@ -19,7 +19,7 @@ from mtl_transformers.config.tasks import (
     rows_of_unit,
 )
 from mtl_transformers.errors import nearest
-from mtl_transformers.metrics import FOREIGN, averageable, metric
+from mtl_transformers.metrics.named import FOREIGN, averageable, metric
 from mtl_transformers.tasks.kinds import KINDS
 
 _SECRET = re.compile(r"\bhf_[A-Za-z0-9]{20,}|://[^/\s:@]+:[^/\s@]+@")  # a token of the hub; a password in an address

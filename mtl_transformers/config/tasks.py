@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create
 
 from mtl_transformers.config.values import NotNegative, Positive, Section, Text, Whole, exact
 from mtl_transformers.errors import nearest
-from mtl_transformers.metrics import FOREIGN
+from mtl_transformers.metrics.named import FOREIGN
 from mtl_transformers.model.head_spec import Pooling
 from mtl_transformers.tasks.kinds import KINDS
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError, nearest
-from mtl_transformers.metrics import LabelScore, compute, metric, per_label
+from mtl_transformers.metrics.named import LabelScore, compute, metric, per_label
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
-from mtl_transformers.metrics import LabelScore, compute
+from mtl_transformers.metrics.named import LabelScore, compute
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks.grouped import by_group, groups_of_rows, weighed_groups
 from mtl_transformers.tasks.labels import ALL_NULL, number

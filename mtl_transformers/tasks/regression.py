@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
-from mtl_transformers.metrics import LabelScore, compute
+from mtl_transformers.metrics.named import LabelScore, compute
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks.labels import ALL_NULL, distinct, number
 from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ConfigError, ModelError
-from mtl_transformers.metrics import LabelScore
+from mtl_transformers.metrics.named import LabelScore
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.text.encoding import Alignment, Features, Form
 from mtl_transformers.text.inputs import Input

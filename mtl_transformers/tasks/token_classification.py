@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
-from mtl_transformers.metrics import LabelScore, compute, per_label
+from mtl_transformers.metrics.named import LabelScore, compute, per_label
 from mtl_transformers.model.head_spec import HeadForm, Vectors
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.span_cells import SpanCounts, char_spans_in, check_ends, spans_of, tags_in

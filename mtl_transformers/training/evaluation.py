@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 
 from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
 from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
-from mtl_transformers.metrics import LabelScore
+from mtl_transformers.metrics.named import LabelScore
 from mtl_transformers.plan.mixing import digest
 from mtl_transformers.tasks.task import EncodedLabel, Prediction, Task
 from mtl_transformers.text.encoding import Features

@@ -15,7 +15,7 @@ from mtl_transformers.data.preparing import check_columns, check_form, load_tabl
 from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
 from mtl_transformers.inference.files import complete_file
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
-from mtl_transformers.metrics import FOREIGN, LabelScore
+from mtl_transformers.metrics.named import FOREIGN, LabelScore
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.text.inputs import Input
 from mtl_transformers.training.evaluation import TaskScores, predict_split, prediction_lines, score_labels, score_split

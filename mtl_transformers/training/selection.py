@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mtl_transformers.metrics import averageable, metric
+from mtl_transformers.metrics.named import averageable, metric
 
 Scores = Mapping[str, Mapping[str, float]]
 """Metrics by task."""

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mtl_transformers.metrics import compute
+from mtl_transformers.metrics.named import compute
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "configs/shared/xquad.yaml"

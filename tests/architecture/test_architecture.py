@@ -18,7 +18,7 @@ PACKAGE = "mtl_transformers"
 ROOT = Path(__file__).parents[2] / PACKAGE
 
 FLOORS = {
-    "errors": 0, "batch": 0, "rankings": 0, "text": 0, "storage": 0,
+    "errors": 0, "batch": 0, "text": 0, "storage": 0,
     "metrics": 1, "model": 1,
     "tasks": 2,
     "data": 3, "plan": 3,

@@ -11,7 +11,7 @@ from terminal import Terminal
 from mtl_transformers.cli.tables import show, show_labels, show_plan, show_result, show_suspects, table
 from mtl_transformers.lifecycle.clean_labels import Report as Suspects
 from mtl_transformers.lifecycle.suspects import Ranking
-from mtl_transformers.metrics import LabelScore
+from mtl_transformers.metrics.named import LabelScore
 from mtl_transformers.training.evaluation import TaskScores
 from mtl_transformers.training.loop import Result
 

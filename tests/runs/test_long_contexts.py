@@ -15,7 +15,7 @@ from torch import Tensor
 from mtl_transformers import MultiTaskModel, train
 from mtl_transformers.config import load_config
 from mtl_transformers.inference.bulk import predict_file
-from mtl_transformers.metrics import compute
+from mtl_transformers.metrics.named import compute
 from mtl_transformers.text.encoding import Features
 
 TASKS = {"qa": {"data": "faq", "kind": "question_answering", "label": "answers"}}

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from mtl_transformers.errors import ModelError
-from mtl_transformers.metrics import METRICS, averageable
+from mtl_transformers.metrics.named import METRICS, averageable
 from mtl_transformers.tasks.kinds import KINDS, task_from_json
 from mtl_transformers.tasks.task import Task
 

@@ -218,7 +218,7 @@ def test_null_cells_change_no_score() -> None:
 
 
 def test_ranking_equals_the_metric_over_whole_rows_where_nothing_is_null() -> None:
-    from mtl_transformers.metrics import compute
+    from mtl_transformers.metrics.named import compute
 
     task = fit([["a"], ["b"], ["c"]], metrics=["roc_auc"])
     generator = np.random.default_rng(0)

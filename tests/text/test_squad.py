@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl_transformers.metrics import compute
+from mtl_transformers.metrics.named import compute
 from mtl_transformers.text.squad import exact_match, normalized, word_f1
 
 OFFICIAL = [

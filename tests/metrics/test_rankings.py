@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 
-from mtl_transformers.rankings import average_precision, ndcg, reciprocal_rank
+from mtl_transformers.metrics.rankings import average_precision, ndcg, reciprocal_rank
 
 SCORES = [0.1, 0.9, 0.5, 0.3]  # so the order is 1, 2, 3, 0
 RELEVANCES = [3, 0, 2, 0]  # in that order: 0, 2, 0, 3

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_transformers.errors import ConfigError, DataError, ModelError
-from mtl_transformers.metrics import METRICS, LabelScore, averageable, compute, metric, per_label
+from mtl_transformers.metrics.named import METRICS, LabelScore, averageable, compute, metric, per_label
 
 GOLD = [0, 0, 0, 1, 1, 2]
 PRED = [0, 0, 1, 1, 2, 2]  # right: 2 of 3, 1 of 2, 1 of 1; predicted: 2, 2, 2 of which right 2, 1, 1
@@ -287,7 +287,7 @@ def test_predictions_that_are_not_finite_are_an_error(name: str) -> None:
 def test_nothing_is_written_to_disk_and_evaluate_is_imported_only_to_compute(tmp_path: Path) -> None:
     code = """
 import sys
-from mtl_transformers.metrics import compute, metric, per_label
+from mtl_transformers.metrics.named import compute, metric, per_label
 metric("accuracy")
 assert "evaluate" not in sys.modules and "sklearn" not in sys.modules
 some = {"accuracy": [0, 1], "pearson": [0.5, 1.5], "span_f1": [["B-x"], ["O"]], "roc_auc": [0, 1]}

@@ -1,0 +1,1 @@
+"""Metrics: named, bounded, computed over a whole corpus."""

@@ -1,7 +1,8 @@
 """Named metrics: what each compares, its direction and range, its value on a whole corpus.
 
 Owns the metrics of DESIGN §4, each an `evaluate.Metric` over ``scores.py`` that works offline and writes no file, and
-the door to any other by ``evaluate:<id or path>``. Does not decode predictions and averages nothing over batches or tasks. `evaluate` takes seconds to import: functions do it.
+the door to any other by ``evaluate:<id or path>``. Does not decode predictions and averages nothing over batches or
+tasks. `evaluate` takes seconds to import: functions do it.
 
 Shapes: ``N`` items, ``C`` labels. Labels are numbers here; a kind of task maps its names to them.
 """

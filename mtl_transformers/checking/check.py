@@ -22,7 +22,7 @@ from mtl_transformers.checking.repeats import Texts, repeat_findings, repeats_of
 from mtl_transformers.checking.start import StartLoss, start_findings, try_start
 from mtl_transformers.config import Config
 from mtl_transformers.errors import CheckpointError, ConfigError
-from mtl_transformers.inference.precision import default_device, resolve_precision
+from mtl_transformers.inference.precision import default_device, has_fast_bf16, resolve_precision
 from mtl_transformers.inference.text_encoders import TextEncoders
 from mtl_transformers.storage.files import replace_file
 from mtl_transformers.training.experiment import Experiment, prepare
@@ -124,7 +124,7 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def _about_run(config: Config) -> Iterator[Finding]:
-    """Yield what would stop a training here, though not everywhere."""
+    """Yield what would stop a training here, or make it slow, though not everywhere."""
     try:
         check_output(Path(config.output), overwrite=False, resume=False)
     except CheckpointError as error:
@@ -133,6 +133,9 @@ def _about_run(config: Config) -> Iterator[Finding]:
         resolve_precision(config.training.precision, default_device())
     except ConfigError as error:
         yield Finding(severity="warning", topic="run", place="training.precision", message=str(error))
+    if config.training.precision == "bf16" and not has_fast_bf16(default_device()):
+        message = "this device computes bf16 without hardware, many times slower than fp32; auto takes the faster one"
+        yield Finding(severity="warning", topic="run", place="training.precision", message=message)
 
 
 def _about_unlabelled(experiment: Experiment) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from little import Row, dataset, questions, raw_config, sentences
 
 from mtl_transformers.checking.altered import DROPPED, LOST, REPAIRED, WIDENED
@@ -321,3 +322,13 @@ def test_answers_at_wrong_places_are_repaired_and_lost_ones_left_out_and_both_ar
     }
     (line,) = found.plan["tasks"]
     assert (line["answers_repaired"], line["answers_lost"]) == (1, 1)
+
+
+def test_bf16_without_hardware_is_told(tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"news": dataset(tmp_path, "news", text="tokens", train=sentences(8), validation=sentences(4, seed=1))}
+    tasks = {"names": {"data": "news", "kind": "token_classification", "label": "tags"}}
+    config = load_config(raw_config(tmp_path, tiny_bert, data=data, tasks=tasks), {"training.precision": "bf16"})
+    for fast in (False, True):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda fast=fast: {"avx512_bf16": fast})
+        told = [finding for finding in check(config).findings if finding.place == "training.precision"]
+        assert bool(told) is not fast

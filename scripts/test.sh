@@ -10,8 +10,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/venv.sh"
 cd "$root"
 install quickstart,test
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"  # the tests run on all cores, a file on one of them
 
 ruff check .
 ruff format --check .
 mypy
-pytest -m "not slow" "$@"
+pytest -n auto --dist loadfile -m "not slow" "$@"

@@ -316,15 +316,15 @@ VALUES = [
         "tasks.intent.threshold",
         0.5,
         "tasks.intent.threshold:",
-        "known: data, kind, weight, metrics, label, label_names, class_weights,",
+        "known: data, kind, weight, metrics, layer, pooling, row_weight, review, label, label_names, class_weights,",
     ),
     _set("a threshold of one", "tasks.topics.threshold", 1, "tasks.topics.threshold:", "expected a number below 1"),
     _set(
         "an unknown scheme",
         "tasks.entities.scheme",
-        "bilou",
+        "bilo",
         "tasks.entities.scheme:",
-        "expected 'bio', 'iob1', 'iobes', 'plain' or 'spans'",
+        "expected 'bio', 'iob1', 'iobes', 'bilou', 'plain' or 'spans'",
     ),
     _set(
         "label names that are numbers",

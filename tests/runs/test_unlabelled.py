@@ -142,9 +142,9 @@ def test_a_task_that_hides_tokens_costs_no_pass_in_prediction(model):
 
 
 def test_the_plan_says_how_many_passes_a_row_takes(tmp_path, steady_bert):
-    lines = overview(prepare(unlabelled_config(tmp_path, steady_bert)))["datasets"]
-    assert [line["encoder_passes_per_row"] for line in lines] == [2, 2]
-    assert _plan_notes(lines) == [
+    described = overview(prepare(unlabelled_config(tmp_path, steady_bert)))
+    assert [line["encoder_passes_per_row"] for line in described["datasets"]] == [2, 2]
+    assert _plan_notes(described["datasets"], described["tasks"]) == [
         "tickets: 2 encoder passes for 2 tasks",
         "pairs: 2 encoder passes for 3 tasks",
     ]
@@ -188,7 +188,7 @@ def test_a_sentence_encoder_gives_its_own_embeddings_before_any_training(tmp_pat
 def test_check_and_evaluate_know_these_kinds(model, tmp_path, steady_bert):
     config = unlabelled_config(tmp_path, steady_bert, SETTINGS)
     report = check(config)
-    assert {task.task: task.nulls["train"] for task in report.tasks} == dict.fromkeys(config.tasks, 0)
+    assert {task.task: task.labels["train"].nulls for task in report.tasks} == dict.fromkeys(config.tasks, 0)
     scores = evaluate_directory(model, config, split="validation", predictions=tmp_path / "out.jsonl").scores
     assert set(scores) == set(config.tasks)
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

@@ -3,6 +3,7 @@
 import pytest
 
 from mtl_transformers.errors import CheckpointError
+from mtl_transformers.text.masking import Vocabulary
 from mtl_transformers.training.ledger import Ledger, check_ledger
 from mtl_transformers.training.steps import Counts, TrainingData, loss_factors
 
@@ -62,8 +63,11 @@ def test_what_differs_is_named(trained, message):
         check_ledger(trained, PLANNED)
 
 
+UNUSED = {"vocabulary": Vocabulary(0, None, (), ()), "pad_id": 0, "seed": 0}
+
+
 def test_a_loss_is_weighed_by_its_datasets_rows_its_weight_and_the_items_of_the_whole_step():
-    data = TrainingData(splits={}, tasks={"a": {"x": None, "y": None}, "b": {"z": None, "idle": None}}, pad_id=0)
+    data = TrainingData(splits={}, tasks={"a": {"x": None, "y": None}, "b": {"z": None, "idle": None}}, **UNUSED)
     counts = Counts({"x": 4, "y": 20, "z": 5, "idle": 0}, {}, {"a": 6, "b": 2}, tokens=1)
     factors = loss_factors(counts, data, {"x": 1.0, "y": 0.5, "z": 2.0, "idle": 1.0})
     assert factors == {

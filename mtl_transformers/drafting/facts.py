@@ -143,5 +143,7 @@ def _form_of_item(value: Any) -> str:
             return "numbers"
         case dict() if {"label", "start", "end"} <= value.keys():
             return "spans"
+        case dict() if {"text", "answer_start"} <= value.keys():
+            return "answers"
         case _:
             return "other"

@@ -14,6 +14,7 @@ _SEPARATORS = ";|,"
 _MOST_LABELS = 1000
 _MOST_IDS = 20  # of whole numbers that are taken for classes
 _PREFIXED = re.compile(r"([BIESLU])-.+")
+_LONGEST = 8  # words of a label, on average
 _SCHEMES = {"bio": set("BI"), "iobes": set("BIES"), "bilou": set("BILU")}
 
 
@@ -103,6 +104,8 @@ def _text_label(facts: Facts) -> Label | str:
     if separator is not None:
         why = f"{counted(len(_parts(facts.counts, separator)), 'label')} with {separator!r} between{nulls(facts)}"
         return Label("multi_label", why, {"separator": separator})
+    if facts.mean_words > _LONGEST:
+        return f"{facts.mean_words:.0f} words on average, which is no label"
     return _classes(facts)
 
 

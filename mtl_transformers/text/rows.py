@@ -53,12 +53,19 @@ def _options(cells: Sequence[Any]) -> list[str]:
     found: list[str] = []
     for cell in cells:
         if isinstance(cell, list | tuple):
-            found += map(_text, cell)
+            found += map(_option, cell)
         elif cell is not None:
             found.append(_text(cell))
-    if not found:
+    if not any(map(str.strip, found)):
         raise DataError(f"{_shown(cells[0] if len(cells) == 1 else list(cells))}: expected at least one text")
     return found
+
+
+def _option(cell: Any) -> str:
+    """Return an option of a list; it may be empty, since its place in the list counts."""
+    if not isinstance(cell, str):
+        raise DataError(f"{_shown(cell)}: expected a text")
+    return cell
 
 
 def _text(cell: Any) -> str:

@@ -12,7 +12,6 @@ from little import FILLERS, pairs, sentences, tickets, write_rows
 
 from mtl_transformers.checking.check import check
 from mtl_transformers.config import load_config
-from mtl_transformers.data.formats import FORMATS
 from mtl_transformers.drafting.drafts import drafts_of, write_config
 from mtl_transformers.errors import ConfigError, DataError
 
@@ -315,17 +314,14 @@ EXPECTED: Mapping[str, tuple[object, dict[str, tuple[str, object]]]] = {
     "wnut17": ("tokens", {"wnut17": ("token_classification", "tags")}),
     "xquad": (["question", "context"], {"xquad": ("question_answering", "answers")}),
 }
-LATER = {"comve", "xquad"}  # until their kinds are here
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 @pytest.mark.parametrize("name", EXPECTED)
 def test_real_data_are_guessed_as_their_makers_mean_them(name: str, tiny_bert: Path) -> None:
-    if name == "xquad" and "squad" not in FORMATS:
-        pytest.skip("the format is not here yet")
     paths = [str((SHARED / name).resolve())]
-    raw = drafted(*paths) if name in LATER else checked(tiny_bert, *paths)
+    raw = checked(tiny_bert, *paths)
     text_columns, tasks = EXPECTED[name]
     assert raw["data"][name]["text"] == text_columns
     assert {task: (of["kind"], of["label"]) for task, of in raw["tasks"].items()} == tasks

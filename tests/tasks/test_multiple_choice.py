@@ -271,7 +271,7 @@ def columns(options: Sequence[str]) -> dict[str, str | None]:
     [
         ({"options": []}, r"riddles-train.jsonl, line 3.*the row has a label and no options"),
         ({"options": [], "answer": None}, r"riddles-train.jsonl, line 3.*: expected at least one text"),
-        ({"options": ["x", None]}, r"riddles-train.jsonl, line 3.*None: expected a text that is not empty"),
+        ({"options": ["x", None]}, r"riddles-train.jsonl, line 3.*None: expected a text"),
         ({"answer": 9}, r"task 'choice'.*riddles-train.jsonl, line 3.*label 9 is outside"),
     ],
 )

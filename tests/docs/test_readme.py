@@ -360,7 +360,14 @@ def test_predictions_have_the_keys_of_real_ones():
 
 def shape(text: str) -> set[str]:
     """The lines of an output without what differs between two encoders or machines: numbers, precision, spaces."""
-    lines = [re.sub(r"bf16|fp32", "precision", re.sub(r"[\d,.]*\d", "#", line)) for line in text.splitlines()]
+    lines = [
+        re.sub(
+            r"bf16|fp32",
+            "precision",
+            re.sub(r"(?<!\S)-(?=\d)|[\d,.]*\d", lambda found: "" if found[0] == "-" else "#", line),
+        )
+        for line in text.splitlines()
+    ]
     return {re.sub(r"[\s─]+", " ", line).strip() for line in lines} - {"", "…"}
 
 

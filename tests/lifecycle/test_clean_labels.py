@@ -18,6 +18,8 @@ from mtl_transformers.lifecycle.items import Items, joined
 from mtl_transformers.lifecycle.out_of_fold import Answered, out_of_fold
 from mtl_transformers.training.experiment import prepare
 
+pytestmark = pytest.mark.slow  # its models are trained once for each fold
+
 INTENT = {"intent": TICKET_TASKS["intent"]}
 
 

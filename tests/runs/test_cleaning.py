@@ -65,6 +65,7 @@ def test_without_cleaning_the_tags_are_words(tmp_path, tiny_bert):
     assert "<" in word_texts(read.features_of([0])[0], rows[0]["body"])
 
 
+@pytest.mark.slow
 def test_spans_are_found_where_they_stand_in_the_text_as_given(cleaned):
     assert cleaned.scores["entities"].metrics["span_f1"] > 0.9
     model = MultiTaskModel.from_pretrained(cleaned.best)
@@ -79,6 +80,7 @@ def test_spans_are_found_where_they_stand_in_the_text_as_given(cleaned):
     assert right > 25
 
 
+@pytest.mark.slow
 def test_a_model_cleans_as_training_did(cleaned):
     model = MultiTaskModel.from_pretrained(cleaned.best)
     plain, dressed_up = "my refund for Berlin", "<i>my</i>  refund &#102;or <b>Berlin</b>"
@@ -87,6 +89,7 @@ def test_a_model_cleans_as_training_did(cleaned):
     assert one["intent"]["score"] == pytest.approx(other["intent"]["score"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_unknown_step_in_a_model_directory_is_refused(cleaned, tmp_path):
     copy = tmp_path / "model"
     shutil.copytree(cleaned.best, copy)
@@ -152,6 +155,7 @@ def test_labelled_words_keep_their_tags_under_noise(tmp_path, tiny_bert):
     assert target.num_items < sum(len(row["body"].split()) for row in tickets(40)[:8])
 
 
+@pytest.mark.slow
 def test_a_run_with_noise_learns(tmp_path, tiny_bert):
     noise = {"data.tickets.augment": {"typos": 0.05, "casing": 0.1, "word_swap": 0.1}}
     overrides = {**noise, "training.epochs": 12, "training.learning_rate": 2e-3}

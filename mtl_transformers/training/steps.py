@@ -217,8 +217,9 @@ def micro_batch_of(rows: StepRows, data: TrainingData, *, units: Sequence[NDArra
         members = np.repeat(np.arange(len(chosen)), [len(unit) for unit in chosen]).tolist()
         labels = split.labels_of(numbers)
         for given in split.inputs:
-            found = given.features_of(numbers)
-            if split.augmentation is not None:
+            if split.augmentation is None:
+                found = given.features_of(numbers)
+            else:
                 noise = digest(data.seed, "augment", dataset)
                 found, moved = augmented(
                     split.augmentation,

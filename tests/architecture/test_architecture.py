@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 FLOORS = {
     "errors": 0, "batch": 0, "text": 0, "storage": 0,
-    "metrics": 1, "model": 1,
+    "metrics": 1, "model": 1, "runtime": 1,
     "tasks": 2,
     "data": 3, "plan": 3,
     "config": 4,
-    "inference": 5,
+    "inference": 5, "serving": 5,
     "training": 6,
     "checking": 7, "drafting": 7, "compare": 7, "lifecycle": 7,
     "cli": 8, "__main__": 8,
@@ -39,8 +39,11 @@ DOORS = {
     "datasets": {"data"},
     "pydantic": {"config"},
     "yaml": {"config"},
-    "fastapi": {"inference"},
-    "onnxruntime": {"inference"},
+    "fastapi": {"serving"},
+    "uvicorn": {"serving"},
+    "prometheus_client": {"serving"},
+    "onnx": {"inference"},
+    "onnxruntime": {"runtime", "inference"},
     "accelerate": {"training"},
     "torchjd": {"training"},
     "matplotlib": {"checking", "compare", "lifecycle"},
@@ -51,7 +54,13 @@ DOORS = {
     "stopwords": {"text"},
     "torch": {"batch", "model", "tasks", "inference", "training", "checking", "compare", "lifecycle"},
 }
-NEVER = {"inference": {"data", "training"}, "text": {"batch"}, "plan": {"batch", "model", "tasks"}}
+NEVER = {
+    "inference": {"data", "training"},
+    "text": {"batch"},
+    "plan": {"batch", "model", "tasks"},
+    "runtime": {"batch", "model", "metrics"},
+    "serving": {"batch", "model", "tasks", "data", "config", "inference"},
+}
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc"}
 
 

@@ -362,9 +362,9 @@ def shape(text: str) -> set[str]:
     """The lines of an output without what differs between two encoders or machines: numbers, precision, spaces."""
     lines = [
         re.sub(
-            r"bf16|fp32",
-            "precision",
-            re.sub(r"(?<!\S)-(?=\d)|[\d,.]*\d", lambda found: "" if found[0] == "-" else "#", line),
+            r"(?<!\S)-(?=\d)|[\d,.]*\d",
+            lambda found: "" if found[0] == "-" else "#",
+            re.sub(r"bf16|fp32", "precision", line),
         )
         for line in text.splitlines()
     ]
@@ -385,6 +385,7 @@ def steps_of_the_walk_through() -> list[tuple[str, str]]:
 def test_an_output_that_differs_in_more_than_numbers_has_another_shape():
     assert shape("intent  accuracy   0.9123") == shape("intent   accuracy  0.5")
     assert shape("intent  accuracy   0.9123") != shape("intent   f1_macro  0.9123")
+    assert shape("cpu, bf16") == shape("cpu, fp32") != shape("cuda, bf16")
 
 
 @pytest.mark.slow

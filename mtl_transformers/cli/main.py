@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from mtl_transformers.cli.arguments import rank
+from mtl_transformers.cli.changing import add_task, diff, drop_task, rename_task, replace_task
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
@@ -30,6 +31,11 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "clean-labels": clean_labels,
+    "add-task": add_task,
+    "replace-task": replace_task,
+    "drop-task": drop_task,
+    "rename-task": rename_task,
+    "diff": diff,
     "push": push,
 }
 

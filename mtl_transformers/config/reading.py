@@ -26,7 +26,7 @@ def load_config(source: str | Path | Mapping[str, object], overrides: Mapping[st
         ConfigError: all problems together, each with its path.
     """
     where = "config" if isinstance(source, Mapping) else str(source)
-    raw = copied(source if isinstance(source, Mapping) else _read(Path(source)))
+    raw = read_raw(source)
     problems = [line for path, value in (overrides or {}).items() for line in apply_override(raw, path, value)]
     config = None
     if halves := list(_half_characters(raw)):
@@ -40,6 +40,15 @@ def load_config(source: str | Path | Mapping[str, object], overrides: Mapping[st
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError("\n".join([f"{where}: {count}", *(f"  {line}" for line in problems)]))
     return config
+
+
+def read_raw(source: str | Path | Mapping[str, object]) -> Raw:
+    """Return the content of a config as it stands, unchecked: which keys were given at all.
+
+    Raises:
+        ConfigError: it cannot be read, or is no mapping.
+    """
+    return copied(source if isinstance(source, Mapping) else _read(Path(source)))
 
 
 def _half_characters(value: object, path: tuple[str, ...] = ()) -> Iterator[str]:

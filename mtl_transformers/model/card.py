@@ -69,7 +69,7 @@ class CardDataset:
 
     Attributes:
         name: the dataset's name.
-        num_rows: rows of its train split.
+        num_rows: rows of its train split; ``None`` when that is not known.
         rows_seen: rows that training took from it, repeats counted.
         hub_id: its id on the hub; ``None`` when it came from files.
         config_name: the hub dataset's configuration.
@@ -77,7 +77,7 @@ class CardDataset:
     """
 
     name: str
-    num_rows: int
+    num_rows: int | None
     rows_seen: int
     hub_id: str | None = None
     config_name: str | None = None
@@ -260,7 +260,7 @@ def _mixture_table(datasets: Sequence[CardDataset]) -> str:
         [
             _text(dataset.name),
             _source(dataset),
-            f"{dataset.num_rows:,}",
+            "–" if dataset.num_rows is None else f"{dataset.num_rows:,}",
             f"{dataset.rows_seen:,}",
             f"{dataset.rows_seen / total:.1%}",
             f"{dataset.rows_seen / dataset.num_rows:.2f}" if dataset.num_rows else "–",

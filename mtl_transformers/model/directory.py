@@ -113,6 +113,28 @@ def save(
         FileError: the place holds something else, the disk is full, or whatever else the system reports. What lies
             there is as it was, or complete and new where only the removal of the old one failed.
     """
+    with writing(path, heads=heads, tasks=tasks, metrics=metrics, card=card) as new:
+        _save_encoder(encoder, encoder_source, new)
+        _save_tokenizer(tokenizer, new)
+
+
+@contextmanager
+def writing(
+    path: str | Path, *, heads: Mapping[str, Tensor], tasks: Mapping[str, Any], metrics: Mapping[str, Any], card: str
+) -> Iterator[Path]:
+    """Yield a directory that encoder and tokenizer are to be put into; the rest follows, and it is swapped in.
+
+    Args:
+        path: the model directory.
+        heads: as `save` takes them; likewise the others.
+        tasks: the content of ``tasks.json``.
+        metrics: the content of ``metrics.json``.
+        card: the text of README.md.
+
+    Raises:
+        ModelError: tasks and heads do not fit each other.
+        FileError: as `save`.
+    """
     path = Path(path).resolve()
     _check_tasks(tasks, heads, place=str(path))
     contents = {
@@ -121,8 +143,7 @@ def save(
         METRICS: _json(_finite(metrics)),
     }
     with replacing(path, marker=TASKS) as new:
-        _save_encoder(encoder, encoder_source, new)
-        _save_tokenizer(tokenizer, new)
+        yield new
         files = {entry.name: facts_of_file(entry) for entry in sorted(new.iterdir())}
         for name, content in contents.items():
             write_file(new / name, content)
@@ -151,7 +172,7 @@ def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
             "it under encoder.name and train tasks on it."
         )
     verify(path)
-    tasks, metrics = _read_json(path / TASKS), _read_json(path / METRICS)
+    tasks, metrics = read_json(path / TASKS), read_json(path / METRICS)
     heads = _read_heads(path / HEADS)
     _check_tasks(tasks, heads, place=str(path))
     return ModelDirectory(path=path, tasks=tasks, metrics=metrics, heads=heads)
@@ -262,7 +283,12 @@ def _read_heads(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{error}. {AGAIN}") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a model directory.
+
+    Raises:
+        ModelError: it holds no JSON object.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

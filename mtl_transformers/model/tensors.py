@@ -58,6 +58,16 @@ def read_some(path: Path, names: Iterable[str]) -> dict[str, Tensor]:
         return {name: _copy(file.get_tensor(name)) for name in names if name in there}
 
 
+def tensor_names(path: Path) -> list[str]:
+    """Return the names of the tensors in a safetensors file, without reading them.
+
+    Raises:
+        FileError: as `read_tensors`.
+    """
+    with _reading(path), safe_open(path, "pt") as file:
+        return sorted(file.keys())
+
+
 def check_tensors(path: Path) -> None:
     """Refuse a safetensors file that is truncated or none at all, without reading its tensors.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -25,7 +25,7 @@ from mtl_transformers.inference.text_encoders import TextEncoders
 from mtl_transformers.model.encoder import Encoder, head_pooler, load_encoder
 from mtl_transformers.model.freezing import enable_gradient_checkpointing, freeze
 from mtl_transformers.model.head_spec import head_spec
-from mtl_transformers.model.heads import build_head
+from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.masked_head import start_from_pretrained
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabulary
@@ -74,8 +74,12 @@ class Experiment:
         return {name: splits[split] for name, splits in self.splits.items() if split in splits}
 
 
-def prepare(config: Config) -> Experiment:
+def prepare(config: Config, *, anew: Collection[str] = ()) -> Experiment:
     """Read, fit, encode, plan and build.
+
+    Args:
+        config: of the experiment.
+        anew: tasks that begin anew, though the model of ``init_from`` knows them.
 
     Raises:
         MTLError: whatever is wrong with data, labels, encoder or settings.
@@ -84,7 +88,9 @@ def prepare(config: Config) -> Experiment:
     source = load_start(config)
     encoder, tokenizer = (source.network.encoder, source.tokenizer) if source else load_base(config)
     apply_settings(encoder, config)
-    fitted = fit_tasks(config, tables, known=source.tasks if source else {})
+    known = {} if source is None else {name: of for name, of in source.tasks.items() if name not in anew}
+    heads = {} if source is None else {name: source.network.head(name) for name in known}
+    fitted = fit_tasks(config, tables, known=known)
     lengths = max_lengths(config, encoder)
     encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
     facts = EncoderFacts(encoder.hidden_size, vocabulary(tokenizer, size=encoder.config.vocab_size))
@@ -104,7 +110,7 @@ def prepare(config: Config) -> Experiment:
         tables=tables,
         splits=splits,
         tasks=tasks,
-        network=build_network(config, encoder, tasks, source),
+        network=build_network(config, encoder, tasks, heads),
         tokenizer=tokenizer,
         plan=plan_of(config, {name: of["train"] for name, of in splits.items()}),
         encoder_name=source.encoder_name if source else encoder.source,
@@ -295,7 +301,7 @@ def plan_of(config: Config, train: Mapping[str, EncodedSplit]) -> Plan:
 
 
 def build_network(
-    config: Config, encoder: Encoder, tasks: Mapping[str, ServedTask], source: MultiTaskModel | None
+    config: Config, encoder: Encoder, tasks: Mapping[str, ServedTask], known: Mapping[str, Head]
 ) -> Network:
     """Put a head for each task on the encoder; heads that ``init_from`` knows are copied."""
     heads = {}
@@ -320,10 +326,9 @@ def build_network(
         )
         if task.head == "masked" and start_from_pretrained(heads[name], encoder):
             _LOG.info("task %s: its head starts from the one that %s was pretrained with", name, encoder.source)
-        if source is not None and name in source.tasks:
-            known = source.network.head(name)
-            if known.spec != spec:
+        if name in known:
+            if known[name].spec != spec:
                 raise ConfigError(f"tasks.{name}: its head in init_from has another form than this config gives it")
             with torch.no_grad():
-                heads[name].load_state_dict(known.state_dict())
+                heads[name].load_state_dict(known[name].state_dict())
     return Network(encoder, heads)

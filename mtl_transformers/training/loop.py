@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,16 +159,21 @@ def train(
 
 
 def run(
-    config: Config, *, overwrite: bool = False, resume: bool | str | Path = False, allow_config_change: bool = False
+    config: Config,
+    *,
+    overwrite: bool = False,
+    resume: bool | str | Path = False,
+    allow_config_change: bool = False,
+    anew: Collection[str] = (),
 ) -> Iterator[Event]:
-    """Train as a config says, and yield what happens; the last event is the `Result`, or that it was `Stopped`."""
+    """Yield what happens; last the `Result`, or that it was `Stopped`. `anew`: as in `prepare`."""
     accelerator = make_accelerator(config)
     precision = resolve_precision(config.training.precision, accelerator.device)
     with ExitStack() as stack:
         begin = partial(find_start, config, overwrite=overwrite, resume=resume, allow_config_change=allow_config_change)
         start = from_main_process(lambda: begin(locks=stack), accelerator)
         with accelerator.main_process_first():  # the others read what the first one cached
-            experiment = prepare(config)
+            experiment = prepare(config, anew=anew)
         parts = _parts(experiment, accelerator, precision)
         state = first_state(parts)
         if start.checkpoint is not None:

@@ -1,0 +1,191 @@
+"""Writing a changed model directory: where to, with which card, and never over what is not meant.
+
+Owns the places beside a model that a change uses. What changes is ``contents.py``'s.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtl_transformers.errors import CheckpointError, ConfigError, FileError, ModelError
+from mtl_transformers.inference.described import card_of, read_datasets
+from mtl_transformers.inference.served import ServedTask, read_entry
+from mtl_transformers.lifecycle.cards import merged_card, name_in
+from mtl_transformers.lifecycle.contents import Content, content_of
+from mtl_transformers.model.card import render_card
+from mtl_transformers.model.directory import ModelDirectory, load
+from mtl_transformers.model.rewriting import rewrite
+from mtl_transformers.model.verifying import CARD
+from mtl_transformers.storage.files import disk_errors, replace_file
+from mtl_transformers.storage.manifest import MANIFEST
+
+_START = "start.json"  # in the run directory of a change: the manifest of the model that it began with
+_LOG = logging.getLogger(__name__)
+
+
+def open_model(model: str | Path, out: str | Path | None) -> tuple[ModelDirectory, Path]:
+    """Read a model directory that is to be changed, and return it with the place where the changed one goes.
+
+    Args:
+        model: a directory, or a hub id.
+        out: the place; ``None``: that of the model.
+
+    Raises:
+        ModelError: it is no model directory.
+        ConfigError: a model of the hub without a place.
+        FileError: the place is taken.
+    """
+    stored = load(model)
+    if out is None:
+        if not Path(model).is_dir():
+            raise ConfigError(f"{model} lies on the hub and is not changed there; say with --out where it goes")
+        return stored, stored.path.resolve()
+    place = Path(out).resolve()
+    if place != stored.path.resolve():
+        check_free(place)
+    return stored, place
+
+
+def check_free(place: Path) -> None:
+    """Refuse a place that holds anything.
+
+    Raises:
+        FileError: it does.
+    """
+    with disk_errors(place):
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise FileError(f"{place}: there is something already; choose another --out, or remove it")
+
+
+def candidate_of(place: Path) -> Path:
+    """Return where a changed model lies until it may replace the old one."""
+    return place.with_name(f"{place.name}.candidate")
+
+
+def training_of(place: Path) -> Path:
+    """Return where the training of a change leaves its run directory until it is done."""
+    return place.with_name(f"{place.name}.training")
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) and path != here else path)
+
+
+def store(place: Path, stored: ModelDirectory, content: Content, *, encoder: Path | None = None) -> None:
+    """Write a changed model directory; the tokenizer, and unless told otherwise the encoder, byte for byte.
+
+    Args:
+        place: where it goes.
+        stored: the model as it was read.
+        content: what it holds now.
+        encoder: the directory that the encoder is copied from; ``None``: the model's own.
+
+    Raises:
+        FileError: it cannot be written; the old one is as it was.
+    """
+    rewrite(
+        place,
+        encoder=encoder or stored.path,
+        tokenizer=stored.path,
+        heads=content.heads,
+        tasks=content.tasks,
+        metrics=content.metrics,
+        card=_card(place, stored, content),
+    )
+
+
+def check_unchanged(stored: ModelDirectory, *, manifest: bytes) -> None:
+    """Refuse to replace a model that somebody changed since it was read.
+
+    Raises:
+        ModelError: its manifest is another one.
+    """
+    if manifest_of(stored.path) != manifest:
+        raise ModelError(f"{stored.path}: was changed by somebody else meanwhile, and stays as it is now")
+
+
+def check_start(training: Path, manifest: bytes, *, resume: bool) -> None:
+    """Refuse to go on with a training that began with another model than the one that lies there now.
+
+    Args:
+        training: its run directory.
+        manifest: what identifies the model.
+        resume: it is to go on.
+
+    Raises:
+        CheckpointError: it did.
+    """
+    if not (resume and training.exists()):
+        return
+    begun = training / _START
+    with disk_errors(begun):
+        if not begun.is_file() or begun.read_bytes() != manifest:
+            raise CheckpointError(
+                f"{training}: was begun with another model than the one that lies there now; --overwrite begins anew"
+            )
+
+
+def write_start(training: Path, manifest: bytes) -> None:
+    """Note which model a training began with."""
+    replace_file(training / _START, manifest)
+
+
+def manifest_of(path: Path) -> bytes:
+    """Return what identifies the whole content of a model directory."""
+    with disk_errors(path / MANIFEST):
+        return (path / MANIFEST).read_bytes()
+
+
+def _card(place: Path, stored: ModelDirectory, content: Content) -> str:
+    """Return the card, with what a person wrote into the old one."""
+    path = stored.path / CARD
+    with disk_errors(path):
+        found = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    name = name_in(found) or f"{place.parent.name}-{place.name}"
+    after = _told(name, content)
+    if not found:
+        return after
+    merged = merged_card(found, before=_told(name, content_of(stored)), after=after)
+    if merged.stale:
+        _LOG.warning(
+            "%s: these parts were edited by hand and stay; see whether they still hold: %s",
+            place / CARD,
+            ", ".join(merged.stale),
+        )
+    return merged.text
+
+
+def _told(name: str, content: Content) -> str:
+    encoder = content.tasks.get("encoder")
+    card = card_of(
+        name,
+        encoder=encoder if isinstance(encoder, str) else "local",
+        tasks=served_tasks(content),
+        metrics=content.metrics,
+        datasets=read_datasets(content.tasks),
+    )
+    return render_card(card)
+
+
+def served_tasks(content: Content) -> Mapping[str, ServedTask]:
+    """Return the tasks of a content, checked.
+
+    Raises:
+        ModelError: an entry is malformed.
+    """
+    return {
+        name: read_entry(name, entry, max_length=None, hidden_size=_hidden_size(entry))[0]
+        for name, entry in content.entries.items()
+    }
+
+
+def _hidden_size(entry: Mapping[str, Any]) -> int:
+    """Return what a head reads; the encoder of a directory that loads gives as much."""
+    head = entry.get("head")
+    size = head.get("in_features") if isinstance(head, Mapping) else None
+    return size if isinstance(size, int) else 0

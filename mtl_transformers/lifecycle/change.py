@@ -69,7 +69,7 @@ class Change:
         """Return why the model was not replaced, and what to do."""
         fell = "; ".join(f"{of.task} fell in {of.metric}, {of.before:.4f} → {of.after:.4f}" for of in self.refused)
         return (
-            f"refused: {fell}; that is more than --max-drop {self.max_drop:g}. {shown(self.place)} is as it was, the "
-            f"candidate lies in {shown(self.path)}. Train the old tasks along (--rehearse), train less "
+            f"refused: {fell}; that is more than --max-drop {self.max_drop:g}. {shown(self.place)} was not written, "
+            f"the candidate lies in {shown(self.path)}. Train the old tasks along (--rehearse), train less "
             "(training.learning_rate, training.epochs), or leave the encoder as it is (--freeze all)"
         )

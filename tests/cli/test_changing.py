@@ -64,7 +64,7 @@ def test_a_refusal_shows_who_fell_and_ends_with_exit_code_2(mtl: Mtl, model: Pat
     assert "→ runs" not in outcome.out
     error = next(line for line in outcome.err.splitlines() if line.startswith("error: "))
     assert error.startswith(f"error: refused: {fallen[0]} fell in ")
-    assert "runs/best is as it was, the candidate lies in runs/best.candidate." in error
+    assert "runs/best was not written, the candidate lies in runs/best.candidate." in error
     assert bytes_of(model, FILES) == before
     assert sorted(path.name for path in Path("runs").iterdir() if path.is_dir()) == ["best", "best.candidate"]
     told = mtl("diff", model, "runs/best.candidate", "--exit-code")

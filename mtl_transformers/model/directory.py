@@ -122,7 +122,7 @@ def save(
     }
     with replacing(path, marker=TASKS) as new:
         _save_encoder(encoder, encoder_source, new)
-        _save_tokenizer(tokenizer, new)
+        save_tokenizer(tokenizer, new)
         files = {entry.name: facts_of_file(entry) for entry in sorted(new.iterdir())}
         for name, content in contents.items():
             write_file(new / name, content)
@@ -170,7 +170,7 @@ def _save_encoder(encoder: Encoder, source: Path | None, target: Path) -> None:
     if source is not None:
         _copy_encoder(source, target)
         return
-    with _library_errors(target / WEIGHTS), _no_progress_bar():
+    with library_errors(target / WEIGHTS), no_progress_bar():
         encoder.model.save_pretrained(target, state_dict=encoder_state(encoder))
 
 
@@ -184,7 +184,7 @@ def _copy_encoder(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _library_errors(path: Path) -> Iterator[None]:
+def library_errors(path: Path) -> Iterator[None]:
     """Turn what the libraries raise that write by themselves into a `FileError`."""
     try:
         yield
@@ -197,7 +197,7 @@ def _library_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Keep transformers from drawing a bar for the one file it writes."""
     drawn = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own gap
@@ -208,12 +208,12 @@ def _no_progress_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
     """Write the tokenizer without the padding and truncation that using it has left in its state."""
     clean = copy.deepcopy(tokenizer)
     clean.backend_tokenizer.no_padding()
     clean.backend_tokenizer.no_truncation()
-    with _library_errors(target / TOKENIZER):
+    with library_errors(target / TOKENIZER):
         clean.save_pretrained(target)
 
 

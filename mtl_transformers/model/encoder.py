@@ -200,7 +200,7 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
             "are never read: convert them where you trust them, with save_pretrained of transformers."
         )
     try:
-        with _quiet():
+        with quiet():
             model, info = AutoModel.from_pretrained(
                 place,
                 config=config,
@@ -272,7 +272,7 @@ def _check_attention(name: str, config: PretrainedConfig, attention: str) -> Non
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence transformers' own table and progress bar: what they report becomes an error here."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.ERROR)

@@ -15,7 +15,7 @@ from mtl_transformers.model.encoder import Encoder, load_encoder
 from mtl_transformers.model.head_spec import HeadSpec, head_spec
 from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.network import Network
-from mtl_transformers.model.tokenizer import load_tokenizer
+from mtl_transformers.model.tokenizer import load_tokenizer, vocabulary
 from mtl_transformers.tasks.classification import Classification, ClassificationOptions
 from mtl_transformers.tasks.masked_lm import MaskedLM, MaskedLMOptions
 from mtl_transformers.tasks.multi_label import MultiLabel, MultiLabelOptions
@@ -125,8 +125,6 @@ def model_of(
 
 
 def _head(encoder: Encoder, tokenizer: PreTrainedTokenizerFast, task: Task, changes: Mapping[str, Any]) -> Head:
-    from mtl_transformers.model.tokenizer import vocabulary
-
     facts = EncoderFacts(encoder.hidden_size, vocabulary(tokenizer, size=encoder.config.vocab_size))
     outputs = task.with_encoder(facts).num_outputs
     spec: HeadSpec = head_spec(

@@ -46,7 +46,8 @@ def plain_task(task: Task) -> PlainTask:
     """
     match task:
         case Classification():
-            return PlainTask("sequence", Outputs(task.output_names, "single_label_classification"))
+            cooled = None if task.temperature == 1 else (1 / task.temperature,) * len(task.labels)
+            return PlainTask("sequence", Outputs(task.output_names, "single_label_classification", scale=cooled))
         case MultiLabel():
             return PlainTask("sequence", Outputs(task.output_names, "multi_label_classification"))
         case Regression():  # its logits are in the unit of the data
@@ -97,11 +98,15 @@ def _of_input(given: Input, tokenizer: Tokenizer) -> list[str]:
 
 def _of_task(task: Task) -> list[str]:
     match task:
+        case Classification() if task.min_score is not None:
+            return [f"A text gets no label where none reaches the probability {task.min_score:g}."]
         case MultiLabel() if any(threshold != 0.5 for threshold in task.thresholds):
             return ["Labels have thresholds of their own, which stand below; transformers knows none."]
         case TokenClassification() if task.options.scheme != "plain" and task.options.train_as != "bio":
+            return [f"Tags are those of {task.options.train_as.upper()}; the pipeline of transformers joins only BIO."]
+        case TokenClassification():
             return [
-                f"Tags are written as {task.options.train_as.upper()}; transformers' pipeline joins those of BIO only."
+                "A word has the tag of its first piece; the pipeline of transformers finds words by a rule of its own."
             ]
         case QuestionAnswering() if task.num_unanswered:
             return [

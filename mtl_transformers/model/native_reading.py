@@ -17,12 +17,13 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoder import LOADING_ERRORS, Encoder, load_encoder, quiet
-from mtl_transformers.model.head_spec import HeadForm, Vectors, head_spec
+from mtl_transformers.model.head_spec import HeadForm, head_spec
 from mtl_transformers.model.heads import Head
 from mtl_transformers.model.native import AUTO_CLASSES, Outputs, auto_class
 from mtl_transformers.model.native_names import FAMILIES, names_of, tied_name
 from mtl_transformers.model.native_parity import Parity, check_parity, parity
 from mtl_transformers.model.tokenizer import Tokenizer, check_vocabulary, load_tokenizer, pad_id
+from mtl_transformers.text.decoders import Vectors
 
 _VECTORS: Mapping[HeadForm, Vectors] = {
     "sequence": "sequence",

@@ -12,13 +12,14 @@ from transformers import AutoConfig, AutoModel
 
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoder import Encoder, load_encoder
-from mtl_transformers.model.head_spec import HeadForm, HeadSpec, Vectors, head_spec
+from mtl_transformers.model.head_spec import HeadForm, HeadSpec, head_spec
 from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.native import Outputs, inexpressible, native_model, save_native
 from mtl_transformers.model.native_names import names_of
 from mtl_transformers.model.native_parity import Parity, check_parity, parity
 from mtl_transformers.model.native_reading import load_native
 from mtl_transformers.model.tensors import read_tensors
+from mtl_transformers.text.decoders import Vectors
 
 EncoderDir = Callable[[str], Path]
 

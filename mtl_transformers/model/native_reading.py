@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from mtl_transformers.errors import ModelError
-from mtl_transformers.model.encoder import LOADING_ERRORS, Encoder, load_encoder, quiet
+from mtl_transformers.model.encoder import LOADING_ERRORS, Encoder, load_encoder, load_encoder_config, quiet
 from mtl_transformers.model.head_spec import HeadForm, head_spec
 from mtl_transformers.model.heads import Head
 from mtl_transformers.model.native import AUTO_CLASSES, Outputs, auto_class
@@ -46,6 +46,7 @@ class NativeModel:
         labels: names of the head's outputs in order; empty where outputs have none.
         problem_type: of its configuration.
         tokenizer: of it.
+        max_length: tokens of the longest text, by tokenizer and encoder.
         parity: between the logits of its own class and ours.
     """
 
@@ -56,13 +57,8 @@ class NativeModel:
     labels: tuple[str, ...]
     problem_type: str | None
     tokenizer: Tokenizer
+    max_length: int
     parity: Parity
-
-    @property
-    def max_length(self) -> int:
-        """Tokens of the longest text, by tokenizer and encoder."""
-        limits = [self.tokenizer.model_max_length, self.encoder.max_length]
-        return min(limit for limit in limits if limit is not None)
 
 
 def read_native(path: Path) -> NativeModel:
@@ -79,6 +75,8 @@ def read_native(path: Path) -> NativeModel:
     form = _form(config, place)
     tokenizer = load_tokenizer(place)
     check_vocabulary(tokenizer, size=len(encoder.embeddings), place=place)
+    labels = _labels(config, place) if form in ("sequence", "token") else ()
+    max_length = _max_length(tokenizer, encoder, place)
     native = load_native(path, form)
     head = _head(native, encoder, form, place)
     bare = Encoder(encoder.model, pooler={}, source=place, path=path)
@@ -89,9 +87,10 @@ def read_native(path: Path) -> NativeModel:
         encoder=bare,
         head=head,
         form=form,
-        labels=_labels(config, place) if form in ("sequence", "token") else (),
+        labels=labels,
         problem_type=config.problem_type,
         tokenizer=tokenizer,
+        max_length=max_length,
         parity=found,
     )
     config.id2label, config.problem_type = {0: "LABEL_0", 1: "LABEL_1"}, None  # as an encoder's own says
@@ -102,7 +101,7 @@ def _form(config: PretrainedConfig, place: str) -> HeadForm:
     """Return the form of the class that a configuration names."""
     if config.model_type not in FAMILIES:
         raise ModelError(f"{place}: the family {config.model_type} is not among those known: {', '.join(FAMILIES)}.")
-    named = next(iter(config.architectures or ()), "none")
+    named = str(next(iter(config.architectures or ()), "none"))
     endings: dict[str, HeadForm] = {
         name.removeprefix("AutoModel"): form for form, name in AUTO_CLASSES.items() if form != "embedding"
     }
@@ -125,6 +124,7 @@ def load_native(path: Path, form: HeadForm) -> PreTrainedModel:
         with quiet():
             model, info = auto_class(form).from_pretrained(
                 path,
+                config=load_encoder_config(str(path), str(path)),
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -181,12 +181,23 @@ def _labels(config: PretrainedConfig, place: str) -> tuple[str, ...]:
     found: Any = config.id2label
     count: Any = config.num_labels  # which is the length of id2label
     labels = tuple(str(found[number]) for number in range(count) if number in found)
-    if len(labels) != count or len(set(labels)) != len(labels):
+    if not labels or len(labels) != count or len(set(labels)) != len(labels):
         raise ModelError(
             f"{place}: id2label of its config.json names {len(set(labels))} labels for {count} outputs: "
             f"{', '.join(map(repr, labels[:10]))}. Expected one name for each, all different."
         )
     return labels
+
+
+def _max_length(tokenizer: Tokenizer, encoder: Encoder, place: str) -> int:
+    """Return the tokens of the longest text, with room for a pair."""
+    told: Any = tokenizer.model_max_length
+    least = tokenizer.num_special_tokens_to_add(pair=True) + 2
+    if not isinstance(told, int | float) or told < least:
+        raise ModelError(
+            f"{place}: model_max_length {told!r} of its tokenizer_config.json is no length; expected {least} or more."
+        )
+    return int(told) if encoder.max_length is None else int(min(told, encoder.max_length))
 
 
 def _copy(tensor: Tensor) -> Tensor:

@@ -109,7 +109,8 @@ def test_another_encoder_is_refused_with_the_tensors_that_differ(plain: Plain) -
     save_file(weights, path / "model.safetensors", {"format": "pt"})
     expected = (
         r"the encoders of 'a' \(.*a\) and 'b' \(.*b\) differ in 2 of 37 tensors: "
-        r"encoder\.layer\.1\.output\.dense\.bias \(up to 0\.25\), embeddings\.LayerNorm\.weight \(up to 1\.2e-07\)\. Only heads that were trained on one"
+        r"encoder\.layer\.1\.output\.dense\.bias \(up to 0\.25\), "
+        r"embeddings\.LayerNorm\.weight \(up to 1\.2e-07\)\. Only heads that were trained on one"
     )
     with pytest.raises(ModelError, match=expected):
         check_shared(first, read_native(path), names=("a", "b"))

@@ -170,7 +170,7 @@ def _check_settings(split: str, report_split: str | None, *, num_folds: int) -> 
     for option, value in (("--split", split), ("--report-split", report_split)):
         if value is not None and value not in SPLITS:
             raise ConfigError(
-                f"{option} {value!r}: expected {' or '.join(SPLITS)}; of rows that it was trained on a model is too sure"
+                f"{option} {value!r}: expected {' or '.join(SPLITS)}; a model is too sure of rows it was trained on"
             )
     if split == report_split:
         raise ConfigError(f"--report-split {split!r}: it is the split that is fitted on; name the other one")
@@ -224,7 +224,7 @@ def _rows_of(model: MultiTaskModel, config: Config, split: str, *, num_folds: in
         found |= scored_rows(model, encoded, num_folds=num_folds, seed=config.seed)
     if without := [name for name in config.tasks if name not in found]:
         raise DataError(
-            f"no labelled row in the {split} split of {', '.join(without)}; name the tasks that have some with --tasks, "
-            "or another split"
+            f"no labelled row in the {split} split of {', '.join(without)}; name with --tasks those that have some, or "
+            "another split"
         )
     return found

@@ -7,7 +7,7 @@ Which decisions a kind has is ``class_decisions.py``'s and ``label_decisions.py`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,7 @@ def _cross_fitted(task: Decidable, rows: ScoredRows, wanted: Wanted) -> list[Any
     found: list[Any] = [None] * len(rows)
     for fold in folds:
         inside = np.flatnonzero(rows.folds == fold)
-        without, _ = _fit(task, rows.select(np.flatnonzero(rows.folds != fold)), wanted)
+        without, _ = _fit(_undecided(task, wanted), rows.select(np.flatnonzero(rows.folds != fold)), wanted)
         for row, prediction in zip(inside.tolist(), predictions_of(without, rows.select(inside)), strict=True):
             found[row] = prediction
     return found
@@ -130,6 +130,13 @@ def _fit(task: Decidable, rows: ScoredRows, wanted: Wanted) -> tuple[Decidable, 
     if isinstance(task, Classification):
         return fit_class_decisions(task, rows, rule=wanted.rule)
     return fit_label_decisions(task, rows, target=wanted.target)
+
+
+def _undecided(task: Decidable, wanted: Wanted) -> Decidable:
+    """Return the task as training left it: what was fitted before may know the rows that are now held out."""
+    if isinstance(task, MultiLabel):
+        return replace(task, thresholds=(task.options.threshold,) * len(task.labels))
+    return task if wanted.rule is None else replace(task, min_score=None)
 
 
 def _outcome(task: Decidable, labels: Sequence[EncodedLabel], predictions: Sequence[Any]) -> Outcome:

@@ -23,7 +23,9 @@ FIGURES = ("f1_micro", "f1_macro", "precision", "recall")
 def fit_label_decisions(task: MultiLabel, rows: ScoredRows, *, target: Target) -> tuple[MultiLabel, tuple[str, ...]]:
     """Return the task with new thresholds, and which labels keep theirs and why."""
     gold = np.asarray(rows.labels, dtype=np.float64)
-    found = fit_thresholds(sigmoid(rows.logits), gold, current=task.thresholds, target=target)
+    found = fit_thresholds(
+        sigmoid(rows.logits), gold, current=task.thresholds, usual=task.options.threshold, target=target
+    )
     why: dict[str, list[str]] = {}
     for name, of in zip(task.output_names, found, strict=True):
         if of.note is not None:

@@ -1,8 +1,8 @@
 """Per-label thresholds of a multi-label task: from which probability on a label is predicted, for a target.
 
 Owns the search, exact over all thresholds that differ on the given rows: they lie between two neighbours of the sorted
-scores. Of equally good ones the nearest to the threshold that the label has is taken, which is that one itself where it
-is among them.
+scores. Of equally good ones the nearest to the usual threshold is taken, which is that one itself where it is among
+them.
 
 Shapes: ``N`` rows, ``C`` labels, ``n`` rows whose label is known, ``K`` different scores of them.
 """
@@ -84,29 +84,37 @@ class Threshold:
     note: str | None = None
 
 
-def fit_thresholds(scores: Floats, gold: Floats, *, current: Sequence[float], target: Target) -> list[Threshold]:
+def fit_thresholds(
+    scores: Floats, gold: Floats, *, current: Sequence[float], usual: float, target: Target
+) -> list[Threshold]:
     """Choose each label's threshold by itself.
 
     Args:
         scores: ``[N, C]`` probabilities.
         gold: ``[N, C]`` 1 or 0, NaN where it is not known.
         current: ``C`` thresholds that the labels have.
+        usual: as of `fit_threshold`.
         target: what for.
     """
     found = []
     for place, has in enumerate(current):
         known = ~np.isnan(gold[:, place])
-        found.append(fit_threshold(scores[known, place], gold[known, place] == 1, current=has, target=target))
+        found.append(
+            fit_threshold(scores[known, place], gold[known, place] == 1, current=has, usual=usual, target=target)
+        )
     return found
 
 
-def fit_threshold(scores: Floats, gold: NDArray[np.bool_], *, current: float, target: Target) -> Threshold:
+def fit_threshold(
+    scores: Floats, gold: NDArray[np.bool_], *, current: float, usual: float, target: Target
+) -> Threshold:
     """Choose the threshold of one label.
 
     Args:
         scores: ``[n]`` probabilities.
         gold: ``[n]`` which rows have the label.
-        current: the threshold that it has.
+        current: the threshold that it has, and keeps where nothing can be said.
+        usual: of equally good ones the nearest to it is taken.
         target: what for.
     """
     num_positive = int(gold.sum())
@@ -124,7 +132,7 @@ def fit_threshold(scores: Floats, gold: NDArray[np.bool_], *, current: float, ta
             goals = [np.where(precision >= at_least, recall, -1.0), precision]
         case "recall":
             goals = [np.where(recall >= at_least, precision, -1.0), recall]
-    return Threshold(_nearest(_best(goals), falling, current))
+    return Threshold(_nearest(_best(goals), falling, usual))
 
 
 def _counts(scores: Floats, gold: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
@@ -143,12 +151,12 @@ def _best(goals: Sequence[Floats]) -> NDArray[np.int64]:
     return best
 
 
-def _nearest(best: NDArray[np.int64], falling: Floats, current: float) -> float:
-    """Return the threshold that lets through all scores up to one of some places, the nearest to the current one."""
-    if np.count_nonzero(falling >= current) - 1 in best:
-        return current
+def _nearest(best: NDArray[np.int64], falling: Floats, usual: float) -> float:
+    """Return the threshold that lets through all scores up to one of some places, the nearest to the usual one."""
+    if np.count_nonzero(falling >= usual) - 1 in best:
+        return usual
     values = [between(falling[place + 1] if place + 1 < len(falling) else 0.0, falling[place]) for place in best]
-    return min(values, key=lambda value: abs(value - current))
+    return min(values, key=lambda value: abs(value - usual))
 
 
 def between(lower: float, upper: float) -> float:

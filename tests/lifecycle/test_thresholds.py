@@ -21,8 +21,8 @@ GOLD = np.asarray([True, False, True, True, False])
 # from 0.9 on: precision 1, recall 1/3; 0.8: 1/2, 1/3; 0.6: 2/3, 2/3; 0.4: 3/4, 1 (F1 6/7); 0.2: 3/5, 1 (F1 3/4)
 
 
-def chosen(target: str, *, current: float = 0.5) -> float:
-    return fit_threshold(SCORES, GOLD, current=current, target=target_of(target)).value
+def chosen(target: str, *, usual: float = 0.5) -> float:
+    return fit_threshold(SCORES, GOLD, current=0.77, usual=usual, target=target_of(target)).value
 
 
 def test_the_best_f1_lies_between_two_scores():
@@ -41,35 +41,35 @@ def test_a_recall_is_reached_with_the_largest_precision():
     assert chosen("recall=1") == pytest.approx(0.3)
 
 
-def test_a_threshold_that_is_as_good_as_the_best_stays():
-    assert chosen("f1", current=0.21) == 0.21
-    assert chosen("f1", current=0.4) == 0.4  # a score at the threshold is predicted
-    assert chosen("f1", current=0.41) == pytest.approx(0.3)
+def test_the_usual_threshold_is_taken_where_it_is_as_good_as_the_best():
+    assert chosen("f1", usual=0.21) == 0.21
+    assert chosen("f1", usual=0.4) == 0.4  # a score at the threshold is predicted
+    assert chosen("f1", usual=0.41) == pytest.approx(0.3)
 
 
 def test_of_equally_good_thresholds_the_nearest_is_taken():
     scores, gold = np.asarray([0.9, 0.8, 0.2, 0.1]), np.asarray([True, False, False, True])
     # F1: 2/3, 1/2, 2/5, 2/3
-    assert fit_threshold(scores, gold, current=0.7, target=F1).value == pytest.approx(0.85)
-    assert fit_threshold(scores, gold, current=0.15, target=F1).value == pytest.approx(0.05)
+    assert fit_threshold(scores, gold, current=0.5, usual=0.7, target=F1).value == pytest.approx(0.85)
+    assert fit_threshold(scores, gold, current=0.5, usual=0.15, target=F1).value == pytest.approx(0.05)
 
 
 def test_rows_with_equal_scores_are_never_told_apart():
     scores, gold = np.asarray([0.7, 0.7, 0.3]), np.asarray([True, False, True])
-    assert fit_threshold(scores, gold, current=0.5, target=target_of("precision=0.9")).note is not None
-    assert fit_threshold(scores, gold, current=0.5, target=F1).value == pytest.approx(0.15)
+    assert fit_threshold(scores, gold, current=0.5, usual=0.5, target=target_of("precision=0.9")).note is not None
+    assert fit_threshold(scores, gold, current=0.5, usual=0.5, target=F1).value == pytest.approx(0.15)
 
 
 def test_a_label_that_no_row_has_keeps_its_threshold_which_is_said():
-    found = fit_threshold(SCORES, np.zeros(5, dtype=bool), current=0.37, target=F1)
+    found = fit_threshold(SCORES, np.zeros(5, dtype=bool), current=0.37, usual=0.5, target=F1)
     assert (found.value, found.note) == (0.37, NO_POSITIVE)
-    nothing = fit_threshold(np.empty(0), np.empty(0, dtype=bool), current=0.37, target=F1)
+    nothing = fit_threshold(np.empty(0), np.empty(0, dtype=bool), current=0.37, usual=0.5, target=F1)
     assert (nothing.value, nothing.note) == (0.37, NO_POSITIVE)
 
 
 def test_a_precision_out_of_reach_keeps_the_threshold_which_is_said():
     found = fit_threshold(
-        np.asarray([0.9, 0.8]), np.asarray([False, True]), current=0.5, target=Target("precision", 0.8)
+        np.asarray([0.9, 0.8]), np.asarray([False, True]), current=0.5, usual=0.5, target=Target("precision", 0.8)
     )
     assert (found.value, found.note) == (0.5, "precision 0.8 is out of reach; the best is 0.500")
 
@@ -77,7 +77,7 @@ def test_a_precision_out_of_reach_keeps_the_threshold_which_is_said():
 def test_null_cells_are_left_out_of_their_label_only():
     scores = np.asarray([[0.9, 0.9], [0.8, 0.8], [0.3, 0.3]])
     gold = np.asarray([[np.nan, 1.0], [1.0, 0.0], [0.0, 0.0]])
-    found = fit_thresholds(scores, gold, current=[0.85, 0.5], target=F1)
+    found = fit_thresholds(scores, gold, current=[0.7, 0.7], usual=0.85, target=F1)
     assert [of.value for of in found] == pytest.approx([0.55, 0.85])
 
 
@@ -102,17 +102,20 @@ def rates(scores: np.ndarray, gold: np.ndarray, threshold: float) -> tuple[float
         st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), st.booleans()), min_size=1, max_size=12
     ),
     current=st.floats(0.01, 0.99),
+    usual=st.floats(0.01, 0.99),
     target=st.sampled_from([F1, Target("precision", 0.7), Target("recall", 0.6), Target("recall", 1.0)]),
 )
-def test_a_target_is_met_as_well_as_trying_every_threshold_does(rows: list, current: float, target: Target):
+def test_a_target_is_met_as_well_as_trying_every_threshold_does(
+    rows: list, current: float, usual: float, target: Target
+):
     scores, gold = np.asarray([score for score, _ in rows]), np.asarray([label for _, label in rows])
-    found = fit_threshold(scores, gold, current=current, target=target)
+    found = fit_threshold(scores, gold, current=current, usual=usual, target=target)
     if found.note is not None:
         assert found.value == current
     if not gold.any():
         assert found.note == NO_POSITIVE
         return
-    tried = [rates(scores, gold, threshold) for threshold in (*scores, current)]
+    tried = [rates(scores, gold, threshold) for threshold in (*scores, current, usual)]
     precision, recall, f1 = rates(scores, gold, found.value)
     at_least = target.at_least or 0.0
     match target.measure:

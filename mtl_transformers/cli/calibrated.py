@@ -20,7 +20,13 @@ _ANSWERED = ("coverage", "accuracy_answered")  # shown where not all rows are an
 def show_calibration(calibration: Calibration, *, title: str) -> None:
     """Print each task's figures before and after, thresholds by label, and what a user should know."""
     tested = calibration.report_split
-    columns = ("task", "figure", "before", "after", *((f"{tested}", "after") if tested else ("cross-fitted",)))
+    columns = (
+        "task",
+        "figure",
+        "before",
+        "after",
+        *((f"{tested} before", f"{tested} after") if tested else ("cross-fitted",)),
+    )
     rows = (row for name, decided in calibration.tasks.items() for row in _figures(name, decided, tested=bool(tested)))
     show(f"{title}, {_measured(calibration)}", "", table(columns, rows, num_names=2), "")
     for name, decided in calibration.tasks.items():
@@ -47,7 +53,7 @@ def _figures(name: str, decided: Decided, *, tested: bool) -> Iterator[Row]:
         yield name, figure, *(_number(of.figures[figure]) for of in outcomes), *([] if held_out is not None else ["–"])
 
 
-_LABEL_COLUMNS = ("rows", "threshold", "after", "f1", "after", "precision", "recall")
+_LABEL_COLUMNS = ("rows", "threshold", "was", "f1", "was", "precision", "recall")
 
 
 def _labels(decided: Decided) -> Iterator[Row]:
@@ -60,9 +66,9 @@ def _labels(decided: Decided) -> Iterator[Row]:
         yield (
             of.label,
             f"{of.support:,}",
-            f"{old:.3f}",
             f"{new:.3f}",
-            *(f"{value:.4f}" for value in (was.f1, of.f1, of.precision, of.recall)),
+            f"{old:.3f}",
+            *(f"{value:.4f}" for value in (of.f1, was.f1, of.precision, of.recall)),
         )
 
 

@@ -55,7 +55,7 @@ def calibrate(
 
     place = None if dry_run else check_place(model, out)
     if report is not None:
-        check_report(report)
+        check_report(report, models=[Path(model), *([] if place is None else [place])])
     calibration = fit(
         model,
         loaded,

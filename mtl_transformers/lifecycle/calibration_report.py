@@ -10,7 +10,7 @@ Owns what stands in the file. The plots are ``plots.py``'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,16 +29,23 @@ REPORT = "calibration.json"
 _POINTS = 101  # of a curve in the file, at most
 
 
-def check_report(directory: Path) -> None:
+def check_report(directory: Path, *, models: Sequence[Path]) -> None:
     """Refuse a report that could not be written, before anything is computed.
+
+    Args:
+        directory: of the report.
+        models: model directories that are read or written.
 
     Raises:
         ConfigError: matplotlib is not installed.
-        FileError: the path is no directory.
+        FileError: the path is a file, or lies in a model directory.
     """
     check_matplotlib()
     if directory.exists() and not directory.is_dir():
         raise FileError(f"{directory}: is a file; name a directory for the report")
+    for model in models:
+        if model.resolve() in (directory.resolve(), *directory.resolve().parents):
+            raise FileError(f"{directory}: lies in the model directory {model}; choose another place for the report")
 
 
 def write_report(calibration: Calibration, directory: Path) -> None:

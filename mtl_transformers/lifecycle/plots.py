@@ -14,7 +14,7 @@ import numpy as np
 
 from mtl_transformers.errors import ConfigError
 from mtl_transformers.lifecycle.decisions import Change, Decided, Outcome
-from mtl_transformers.metrics.calibration import Reliability, Selection
+from mtl_transformers.metrics.calibration import Reliability
 from mtl_transformers.storage.files import disk_errors
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.multi_label import MultiLabel
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST_LABELS = 40  # that one figure shows
 _DARK, _BLUE, _GREY, _RED = "#222222", "#3b6ea5", "#b8b8b8", "#b5473c"
 _DOTS = 150  # to the inch
+_MOST_NAME = 40  # characters of a label
 
 
 def check_matplotlib() -> None:
@@ -63,17 +64,18 @@ def _class_figure(task: Classification, change: Change, title: str) -> Figure:
     """Draw reliability before and after, each with its rows, and accuracy over coverage."""
     figure = _figure(11, 4.6, title)
     grid = figure.add_gridspec(2, 3, height_ratios=[3, 1])
+    most = max(of.curves.reliability.counts.max() for of in (change.before, change.after) if of.curves is not None)
     for column, (when, outcome) in enumerate((("before", change.before), ("after", change.after))):
         assert outcome.curves is not None  # a classification has them
         upper, lower = figure.add_subplot(grid[0, column]), figure.add_subplot(grid[1, column])
         _draw_reliability(upper, lower, outcome.curves.reliability)
+        lower.set_ylim(0, 1.05 * most)
         temperature = f", temperature {task.temperature:.2f}" if when == "after" else ""
         upper.set_title(f"{when}{temperature}: ECE {outcome.figures['ece']:.3f}", fontsize=10, color=_DARK)
         if not column:
             upper.set_ylabel("share that is right")
-            lower.set_ylabel("rows")
-    assert change.after.curves is not None  # likewise
-    _draw_selection(figure.add_subplot(grid[:, 2]), change.after, change.after.curves.selection, task.min_score)
+            lower.set_ylabel("rows in each bin")
+    _draw_selection(figure.add_subplot(grid[:, 2]), change.after, task.min_score)
     return figure
 
 
@@ -85,7 +87,7 @@ def _draw_reliability(upper: Axes, lower: Axes, found: Reliability) -> None:
     upper.bar(
         left[filled], found.accuracy[filled], width[filled], align="edge", color=_BLUE, edgecolor="white", alpha=0.85
     )
-    upper.scatter(found.confidence[filled], found.accuracy[filled], color=_DARK, s=14, zorder=3)
+    upper.scatter(found.confidence[filled], found.accuracy[filled], color=_DARK, s=14, zorder=3, clip_on=False)
     lower.bar(left, found.counts, width, align="edge", color=_GREY, edgecolor="white")
     for axes in (upper, lower):
         _tidy(axes)
@@ -95,21 +97,37 @@ def _draw_reliability(upper: Axes, lower: Axes, found: Reliability) -> None:
     lower.set_xlabel("probability of the answer")
 
 
-def _draw_selection(axes: Axes, outcome: Outcome, found: Selection, min_score: float | None) -> None:
+def _draw_selection(axes: Axes, outcome: Outcome, min_score: float | None) -> None:
     """Draw the accuracy of the answered rows over the share that is answered, with the choice marked."""
+    assert outcome.curves is not None  # of a classification
+    curve, figures = outcome.curves.selection, outcome.figures
     _tidy(axes)
-    axes.plot(found.coverage, found.accuracy, color=_BLUE, linewidth=1.5, drawstyle="steps-pre")
+    axes.plot(curve.coverage, curve.accuracy, color=_BLUE, linewidth=1.5, drawstyle="steps-pre")
     axes.set_xlim(0, 1.02)
-    lowest = min(found.accuracy[found.coverage >= 0.05].min(), 0.95)
+    lowest = min(curve.accuracy[curve.coverage >= 0.05].min(), 0.95)
     axes.set_ylim(max(0.0, lowest - 0.1), 1.02)
     axes.set_xlabel("coverage: share of the rows that is answered")
     axes.set_ylabel("share of the answers that is right")
-    answered = "all are answered" if min_score is None else f"min_score {min_score:.2f}"
-    axes.set_title(answered, fontsize=10, color=_DARK)
-    if np.isfinite(outcome.figures["accuracy_answered"]):
-        axes.scatter(
-            outcome.figures["coverage"], outcome.figures["accuracy_answered"], color=_RED, s=36, zorder=3, clip_on=False
-        )
+    if min_score is None:
+        axes.set_title("all rows are answered", fontsize=10, color=_DARK)
+        return
+    axes.set_title(f"min_score {min_score:.2f}", fontsize=10, color=_DARK)
+    place = int(np.count_nonzero(curve.confidences >= min_score)) - 1
+    is_crossed = place < 0 or curve.coverage[place] != figures["coverage"]
+    if place >= 0 and is_crossed:
+        _mark(axes, curve.coverage[place], curve.accuracy[place], face="white", label="min_score")
+    if np.isfinite(figures["accuracy_answered"]):
+        label = "chosen without each fold" if is_crossed else "min_score"
+        _mark(axes, figures["coverage"], figures["accuracy_answered"], face=_RED, label=label)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}…"
+
+
+def _mark(axes: Axes, coverage: float, accuracy: float, *, face: str, label: str) -> None:
+    axes.scatter(coverage, accuracy, facecolor=face, edgecolor=_RED, s=36, zorder=3, clip_on=False, label=label)
 
 
 def _label_figure(before: MultiLabel, after: MultiLabel, change: Change, title: str) -> Figure:
@@ -122,7 +140,8 @@ def _label_figure(before: MultiLabel, after: MultiLabel, change: Change, title: 
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_pairs(left, [before.thresholds[n] for n in shown], [after.thresholds[n] for n in shown])
     left.set_xlabel("threshold")
-    left.set_yticks(range(len(shown)), [f"{after.output_names[n]} ({support[n]:,})" for n in shown])
+    left.set_title("label (rows that have it)", loc="left", fontsize=8, color=_DARK)
+    left.set_yticks(range(len(shown)), [f"{_short(after.output_names[n])} ({support[n]:,})" for n in shown])
     left.set_ylim(len(shown) - 0.5, -0.5)
     _draw_pairs(right, [change.before.labels[n].f1 for n in shown], [change.after.labels[n].f1 for n in shown])
     right.set_xlabel("F1")

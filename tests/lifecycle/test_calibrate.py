@@ -155,7 +155,7 @@ def test_named_tasks_only_are_fitted_and_the_others_keep_what_they_have(model: P
 
 
 def test_the_report_holds_decisions_and_figures_beside_a_plot_of_each_task(found: Calibration, tmp_path: Path):
-    check_report(tmp_path / "new" / "report")
+    check_report(tmp_path / "new" / "report", models=[found.source])
     write_report(found, tmp_path / "new" / "report")
     assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == [
         REPORT,
@@ -180,7 +180,13 @@ def test_the_report_holds_decisions_and_figures_beside_a_plot_of_each_task(found
 def test_a_report_that_is_a_file_is_refused(tmp_path: Path):
     (tmp_path / "report").touch()
     with pytest.raises(FileError, match="is a file; name a directory"):
-        check_report(tmp_path / "report")
+        check_report(tmp_path / "report", models=[])
+
+
+@pytest.mark.parametrize("inside", ["best", "best/report"])
+def test_a_report_in_the_model_directory_is_refused(model: Path, inside: str):
+    with pytest.raises(FileError, match="lies in the model directory"):
+        check_report(model.parent / inside, models=[model])
 
 
 def test_a_store_that_fails_leaves_the_model_as_it_was(

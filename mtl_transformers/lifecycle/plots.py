@@ -6,7 +6,9 @@ nothing that it draws.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ import numpy as np
 from mtl_transformers.errors import ConfigError
 from mtl_transformers.lifecycle.decisions import Change, Decided, Outcome
 from mtl_transformers.metrics.calibration import Reliability
-from mtl_transformers.storage.files import disk_errors
+from mtl_transformers.storage.files import replace_file
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.multi_label import MultiLabel
 
@@ -56,8 +58,11 @@ def draw(name: str, decided: Decided, path: Path, *, measured: str) -> None:
     else:
         assert isinstance(decided.before, MultiLabel)  # a task keeps its kind
         figure = _label_figure(decided.before, decided.after, change, title)
-    with disk_errors(path):
-        figure.savefig(path, dpi=_DOTS, facecolor="white", metadata={"Software": None})
+    drawn = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a script that the font lacks: a box is drawn
+        figure.savefig(drawn, format="png", dpi=_DOTS, facecolor="white", metadata={"Software": None})
+    replace_file(path, drawn.getvalue())
 
 
 def _class_figure(task: Classification, change: Change, title: str) -> Figure:
@@ -111,15 +116,16 @@ def _draw_selection(axes: Axes, outcome: Outcome, min_score: float | None) -> No
     if min_score is None:
         axes.set_title("all rows are answered", fontsize=10, color=_DARK)
         return
-    axes.set_title(f"min_score {min_score:.2f}", fontsize=10, color=_DARK)
+    nothing = ": no row is answered" if not figures["coverage"] else ""
+    axes.set_title(f"min_score {min_score:.2f}{nothing}", fontsize=10, color=_DARK)
     place = int(np.count_nonzero(curve.confidences >= min_score)) - 1
     is_crossed = place < 0 or curve.coverage[place] != figures["coverage"]
     if place >= 0 and is_crossed:
         _mark(axes, curve.coverage[place], curve.accuracy[place], face="white", label="min_score")
-    if np.isfinite(figures["accuracy_answered"]):
+    if not nothing:
         label = "chosen without each fold" if is_crossed else "min_score"
         _mark(axes, figures["coverage"], figures["accuracy_answered"], face=_RED, label=label)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+        axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
 def _short(name: str) -> str:
@@ -141,7 +147,9 @@ def _label_figure(before: MultiLabel, after: MultiLabel, change: Change, title: 
     _draw_pairs(left, [before.thresholds[n] for n in shown], [after.thresholds[n] for n in shown])
     left.set_xlabel("threshold")
     left.set_title("label (rows that have it)", loc="left", fontsize=8, color=_DARK)
-    left.set_yticks(range(len(shown)), [f"{_short(after.output_names[n])} ({support[n]:,})" for n in shown])
+    left.set_yticks(
+        range(len(shown)), [f"{_short(after.output_names[n])} ({support[n]:,})" for n in shown], parse_math=False
+    )
     left.set_ylim(len(shown) - 0.5, -0.5)
     _draw_pairs(right, [change.before.labels[n].f1 for n in shown], [change.after.labels[n].f1 for n in shown])
     right.set_xlabel("F1")
@@ -164,7 +172,7 @@ def _figure(width: float, height: float, title: str) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=_DARK)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=_DARK, parse_math=False)
     return figure
 
 

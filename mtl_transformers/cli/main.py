@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from mtl_transformers.cli.arguments import rank
+from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
 from mtl_transformers.cli.plain import import_, split
 from mtl_transformers.cli.predictions import predict
@@ -33,6 +34,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "clean-labels": clean_labels,
     "split": split,
     "import": import_,
+    "calibrate": calibrate,
     "push": push,
 }
 

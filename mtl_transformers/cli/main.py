@@ -17,8 +17,10 @@ from typing import Annotated
 import typer
 
 from mtl_transformers.cli.arguments import rank
+from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.changing import add_task, diff, drop_task, rename_task, replace_task
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
+from mtl_transformers.cli.plain import import_, split
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
 from mtl_transformers.cli.sharing import push
@@ -36,6 +38,9 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "drop-task": drop_task,
     "rename-task": rename_task,
     "diff": diff,
+    "split": split,
+    "import": import_,
+    "calibrate": calibrate,
     "push": push,
 }
 

@@ -25,6 +25,7 @@ from mtl_transformers.lifecycle.storing import (
     candidate_of,
     check_start,
     check_unchanged,
+    clear_candidate,
     manifest_of,
     open_model,
     served_tasks,
@@ -187,7 +188,8 @@ def _change(work: _Work, result: Result, before: Mapping[str, TaskScores]) -> Ch
     """Put the model together, score its old tasks where the encoder moved, and replace it or refuse to."""
     stored, trained, candidate = work.stored, load(result.best), candidate_of(work.place)
     content = with_tasks(content_of(stored), content_of(trained), rehearsed=work.start.rehearsed)
-    encoder = stored.path if work.is_frozen else trained.path
+    encoder = None if work.is_frozen else trained.path
+    clear_candidate(candidate)
     after: dict[str, TaskScores] = {}
     if before:
         store(candidate, stored, content, encoder=encoder)
@@ -195,12 +197,11 @@ def _change(work: _Work, result: Result, before: Mapping[str, TaskScores]) -> Ch
         content = _with_scores(content, after)
     compared = compare(before, after)
     refused = fallen(compared, max_drop=work.max_drop)
+    clear_candidate(candidate)
     path = candidate if refused else work.place
     if not refused and path == stored.path.resolve():
         check_unchanged(stored, manifest=work.manifest)
     store(path, stored, content, encoder=encoder)
-    if before and not refused:
-        discard(candidate)
     return Change(
         path=path,
         place=work.place,

@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtl_transformers.errors import CheckpointError, ConfigError, FileError, ModelError
+from mtl_transformers.errors import CheckpointError, ConfigError, ModelError
 from mtl_transformers.inference.described import card_of, read_datasets
 from mtl_transformers.inference.served import ServedTask, read_entry
 from mtl_transformers.lifecycle.cards import merged_card, name_in
 from mtl_transformers.lifecycle.contents import Content, content_of
 from mtl_transformers.model.card import render_card
 from mtl_transformers.model.directory import ModelDirectory, load
-from mtl_transformers.model.rewriting import rewrite
-from mtl_transformers.model.verifying import CARD
+from mtl_transformers.model.rewriting import check_target, rewrite
+from mtl_transformers.model.verifying import CARD, TASKS
 from mtl_transformers.storage.files import disk_errors, replace_file
 from mtl_transformers.storage.manifest import MANIFEST
+from mtl_transformers.storage.swap import discard
 
 _START = "start.json"  # in the run directory of a change: the manifest of the model that it began with
 _LOG = logging.getLogger(__name__)
@@ -42,27 +43,22 @@ def open_model(model: str | Path, out: str | Path | None) -> tuple[ModelDirector
     if out is None:
         if not Path(model).is_dir():
             raise ConfigError(f"{model} lies on the hub and is not changed there; say with --out where it goes")
+        check_target(stored.path, stored.path)
         return stored, stored.path.resolve()
     place = Path(out).resolve()
-    if place != stored.path.resolve():
-        check_free(place)
+    check_target(stored.path, place)
     return stored, place
-
-
-def check_free(place: Path) -> None:
-    """Refuse a place that holds anything.
-
-    Raises:
-        FileError: it does.
-    """
-    with disk_errors(place):
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise FileError(f"{place}: there is something already; choose another --out, or remove it")
 
 
 def candidate_of(place: Path) -> Path:
     """Return where a changed model lies until it may replace the old one."""
     return place.with_name(f"{place.name}.candidate")
+
+
+def clear_candidate(candidate: Path) -> None:
+    """Remove the candidate of an earlier change; what else lies there stays, and will be refused."""
+    if (candidate / TASKS).is_file():
+        discard(candidate)
 
 
 def training_of(place: Path) -> Path:
@@ -89,13 +85,13 @@ def store(place: Path, stored: ModelDirectory, content: Content, *, encoder: Pat
         FileError: it cannot be written; the old one is as it was.
     """
     rewrite(
+        stored.path,
         place,
-        encoder=encoder or stored.path,
-        tokenizer=stored.path,
-        heads=content.heads,
         tasks=content.tasks,
         metrics=content.metrics,
-        card=_card(place, stored, content),
+        heads=content.heads,
+        encoder=encoder,
+        card=retold_card(place, stored, content),
     )
 
 
@@ -141,8 +137,14 @@ def manifest_of(path: Path) -> bytes:
         return (path / MANIFEST).read_bytes()
 
 
-def _card(place: Path, stored: ModelDirectory, content: Content) -> str:
-    """Return the card, with what a person wrote into the old one."""
+def retold_card(place: Path, stored: ModelDirectory, content: Content) -> str:
+    """Return the card of a changed model, with what a person wrote into the old one.
+
+    Args:
+        place: where the changed model goes.
+        stored: the model as it was read.
+        content: what it holds now.
+    """
     path = stored.path / CARD
     with disk_errors(path):
         found = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

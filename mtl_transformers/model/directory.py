@@ -113,37 +113,16 @@ def save(
         FileError: the place holds something else, the disk is full, or whatever else the system reports. What lies
             there is as it was, or complete and new where only the removal of the old one failed.
     """
-    with writing(path, heads=heads, tasks=tasks, metrics=metrics, card=card) as new:
-        _save_encoder(encoder, encoder_source, new)
-        _save_tokenizer(tokenizer, new)
-
-
-@contextmanager
-def writing(
-    path: str | Path, *, heads: Mapping[str, Tensor], tasks: Mapping[str, Any], metrics: Mapping[str, Any], card: str
-) -> Iterator[Path]:
-    """Yield a directory that encoder and tokenizer are to be put into; the rest follows, and it is swapped in.
-
-    Args:
-        path: the model directory.
-        heads: as `save` takes them; likewise the others.
-        tasks: the content of ``tasks.json``.
-        metrics: the content of ``metrics.json``.
-        card: the text of README.md.
-
-    Raises:
-        ModelError: tasks and heads do not fit each other.
-        FileError: as `save`.
-    """
     path = Path(path).resolve()
-    _check_tasks(tasks, heads, place=str(path))
+    check_tasks(tasks, heads, place=str(path))
     contents = {
         HEADS: tensors_to_bytes(heads),
-        TASKS: _json(tasks),
-        METRICS: _json(_finite(metrics)),
+        TASKS: json_bytes(tasks),
+        METRICS: json_bytes(finite(metrics)),
     }
     with replacing(path, marker=TASKS) as new:
-        yield new
+        _save_encoder(encoder, encoder_source, new)
+        save_tokenizer(tokenizer, new)
         files = {entry.name: facts_of_file(entry) for entry in sorted(new.iterdir())}
         for name, content in contents.items():
             write_file(new / name, content)
@@ -174,7 +153,7 @@ def load(name: str | Path, *, revision: str | None = None) -> ModelDirectory:
     verify(path)
     tasks, metrics = read_json(path / TASKS), read_json(path / METRICS)
     heads = _read_heads(path / HEADS)
-    _check_tasks(tasks, heads, place=str(path))
+    check_tasks(tasks, heads, place=str(path))
     return ModelDirectory(path=path, tasks=tasks, metrics=metrics, heads=heads)
 
 
@@ -191,7 +170,7 @@ def _save_encoder(encoder: Encoder, source: Path | None, target: Path) -> None:
     if source is not None:
         _copy_encoder(source, target)
         return
-    with _library_errors(target / WEIGHTS), _no_progress_bar():
+    with library_errors(target / WEIGHTS), no_progress_bar():
         encoder.model.save_pretrained(target, state_dict=encoder_state(encoder))
 
 
@@ -205,7 +184,7 @@ def _copy_encoder(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _library_errors(path: Path) -> Iterator[None]:
+def library_errors(path: Path) -> Iterator[None]:
     """Turn what the libraries raise that write by themselves into a `FileError`."""
     try:
         yield
@@ -218,7 +197,7 @@ def _library_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Keep transformers from drawing a bar for the one file it writes."""
     drawn = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own gap
@@ -229,25 +208,26 @@ def _no_progress_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
     """Write the tokenizer without the padding and truncation that using it has left in its state."""
     clean = copy.deepcopy(tokenizer)
     clean.backend_tokenizer.no_padding()
     clean.backend_tokenizer.no_truncation()
-    with _library_errors(target / TOKENIZER):
+    with library_errors(target / TOKENIZER):
         clean.save_pretrained(target)
 
 
-def _json(content: object) -> bytes:
+def json_bytes(content: object) -> bytes:
+    """Return the bytes of a JSON file of a model directory."""
     return f"{json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
     """Replace numbers that JSON cannot hold by None."""
     if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
@@ -284,11 +264,7 @@ def _read_heads(path: Path) -> dict[str, Tensor]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a model directory.
-
-    Raises:
-        ModelError: it holds no JSON object.
-    """
+    """Read a JSON object; ModelError where the file holds none."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -298,7 +274,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_tasks(tasks: Mapping[str, Any], heads: Iterable[str], *, place: str) -> None:
+def check_tasks(tasks: Mapping[str, Any], heads: Iterable[str], *, place: str) -> None:
     """Check version and names of ``tasks.json``, and that the heads are those of its tasks."""
     version = tasks.get("format_version")
     if version != FORMAT_VERSION:

@@ -260,7 +260,7 @@ def test_only_a_task_that_is_there_is_replaced(in_vain: Path, added: Row):
 def test_a_taken_place_is_told_before_anything_is_trained(in_vain: Path, added: Row, tmp_path: Path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").touch()
-    with pytest.raises(FileError, match="there is something already"):
+    with pytest.raises(FileError, match="something lies there"):
         add_task(in_vain, added, Settings(freeze="all", out=tmp_path / "taken"))
 
 

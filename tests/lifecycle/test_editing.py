@@ -103,7 +103,7 @@ def test_a_link_to_a_model_stays_a_link(model_dir, tmp_path):
 
 def test_a_place_that_is_taken_is_refused(model_dir, tmp_path):
     taken = shutil.copytree(model_dir, tmp_path / "taken")
-    with pytest.raises(FileError, match="there is something already; choose another --out"):
+    with pytest.raises(FileError, match="something lies there; choose another place"):
         drop_task(model_dir, "intent", out=taken)
     assert list(load(taken).tasks["tasks"]) == ["intent", "topics", "mood"]
 

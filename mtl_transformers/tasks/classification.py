@@ -167,6 +167,19 @@ class Classification(Task):
         return tuple(map(str, self.labels))
 
     @property
+    def in_words(self) -> str:
+        """One label, or a step of a scale."""
+        kind = "steps of a scale" if self.options.ordinal else "labels"
+        return f"one of {len(self.labels)} {kind}"
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """The temperature, and below which probability there is no label."""
+        scaled = f"logits are divided by {self.temperature:.4g} before they become probabilities"
+        given = (scaled,) if self.temperature != 1.0 else ()
+        return given if self.min_score is None else (*given, f"below a probability of {self.min_score:.4g}, no label")
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Training rows of each label."""
         return dict(zip(map(str, self.labels), self.counts, strict=True))

@@ -158,6 +158,13 @@ class TokenClassification(Task):
         return self.names
 
     @property
+    def in_words(self) -> str:
+        """Spans, or a tag for each word."""
+        if self.options.scheme == "plain":
+            return f"one of {len(self.names)} tags for each word"
+        return f"spans of the text, each with one of {len(self.names)} labels"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Training spans of each label, or words of each plain tag."""
         return dict(zip(self.names, self.counts, strict=True))

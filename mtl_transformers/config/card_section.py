@@ -14,7 +14,7 @@ _SPECIAL = ("code", "multilingual")
 
 
 def _in_a_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str | bool) else value  # a bool: no is Norwegian, and false to YAML
 
 
 def _code(language: str) -> str:

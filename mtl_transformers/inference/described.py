@@ -14,6 +14,7 @@ from typing import Any
 
 from mtl_transformers.errors import ModelError
 from mtl_transformers.inference.served import ServedTask, read_entry
+from mtl_transformers.metrics.named import METRICS
 from mtl_transformers.model.card import NO_WORDS, Card, CardDataset, CardScore, CardTask, CardWords
 from mtl_transformers.model.directory import ModelDirectory
 from mtl_transformers.model.typed import check_fields
@@ -127,7 +128,22 @@ def _of_split(split: str, scores: Mapping[str, Any]) -> Iterator[CardScore]:
     baseline = scores.get(BASELINE, {})
     for metric, value in scores.items():
         if metric not in (NUM_ROWS, BASELINE):
-            yield CardScore(split, metric, value, scores[NUM_ROWS], baseline.get(metric))
+            yield CardScore(
+                split,
+                metric,
+                value,
+                scores[NUM_ROWS],
+                baseline=baseline.get(metric),
+                lower_is_better=_is_better_when_lower(metric),
+            )
+
+
+def _is_better_when_lower(name: str) -> bool:
+    """Tell the direction of a metric, or of the same of one target, ``<metric>_<target>``."""
+    return any(
+        not known.higher_is_better and (name == metric or name.startswith(f"{metric}_"))
+        for metric, known in METRICS.items()
+    )
 
 
 def split_json(metrics: Mapping[str, float], *, baseline: Mapping[str, float], num_rows: int) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class CardScore:
         value: its value; ``None`` where it is undefined on these rows.
         num_rows: the rows with a label that were scored.
         baseline: the same of a prediction that ignores the text; ``None`` where it is not known.
+        lower_is_better: its direction.
     """
 
     split: str
@@ -36,6 +37,7 @@ class CardScore:
     value: float | None
     num_rows: int
     baseline: float | None = None
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,7 @@ _BASELINE = (
     "The baseline ignores the text: the most frequent answer of the training rows, or their mean. A score means "
     "something by its distance from it, and by the number of rows."
 )
-_CHOSEN = (
-    "Scores on validation may flatter: this model may have been chosen by them, or its thresholds fitted there. "
-    "Those on test were not used for either."
-)
+_CHOSEN = "Scores on validation may flatter: this model may have been chosen by them, or its thresholds fitted there."
 
 
 def introduction(card: Card) -> list[str]:
@@ -83,7 +80,7 @@ def tasks(of_card: Sequence[CardTask]) -> Iterator[str]:
         yield bullets(f"`{task.name}`: {_labels(task)}" for task in labelled)
     if cleaned := [task for task in of_card if task.input is not None and task.input.clean]:
         yield "The model cleans texts by itself, before anything else; characters are counted as before:"
-        yield bullets(f"`{task.name}`: {_steps(task.input)}" for task in cleaned)
+        yield bullets(_cleaning(cleaned))
     if decided := [task for task in of_card if task.decisions]:
         yield "How scores become answers:"
         yield bullets(f"`{task.name}`: {plain('; '.join(task.decisions))}" for task in decided)
@@ -104,8 +101,14 @@ def _reads(given: Input) -> str:
     return f"{listed}, for {', '.join(context)}" if context else listed
 
 
-def _steps(given: Input | None) -> str:
-    return codes(given.clean if given is not None else ())
+def _cleaning(of_card: Iterable[CardTask]) -> Iterator[str]:
+    """Yield the steps of cleaning, tasks that share them together."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for task in of_card:
+        if task.input is not None:
+            alike.setdefault(task.input.clean, []).append(task.name)
+    for steps, names in alike.items():
+        yield f"{codes(names)}: {codes(steps)}"
 
 
 def _labels(task: CardTask) -> str:
@@ -140,7 +143,7 @@ def _score_rows(task: CardTask) -> list[list[str]]:
             *named,
             plain(score.split),
             f"{score.num_rows:,}",
-            plain(public_metric(score.metric)),
+            plain(public_metric(score.metric)) + (" (lower is better)" if score.lower_is_better else ""),
             "undefined" if score.value is None else f"{score.value:.4f}",
             _baseline(score),
         ]

@@ -162,7 +162,8 @@ class TokenClassification(Task):
         """Spans, or a tag for each word."""
         if self.options.scheme == "plain":
             return f"one of {len(self.names)} tags for each word"
-        return f"spans of the text, each with one of {len(self.names)} labels"
+        number = len(self.names)
+        return "spans with one label" if number == 1 else f"spans, each with one of {number} labels"
 
     @property
     def label_counts(self) -> Mapping[str, int]:

@@ -10,15 +10,14 @@ from mtl_transformers.model.card_content import LIBRARY, CardTask
 from mtl_transformers.model.markdown import codes
 from mtl_transformers.text.inputs import Input
 
-_INSTALL = f"`pip install {LIBRARY}`"
-
 
 def usage(tasks: Sequence[CardTask]) -> list[str]:
     """Return the sections; ``MODEL`` in them stands for the directory or its hub id."""
     row, first = _row(tasks), tasks[0].name if tasks else "TASK"
     columns = codes(_example(tasks)) or "`text`"
     return [
-        f"`MODEL` stands for this directory, or for its id on the hub, `owner/name`. {_INSTALL} brings the library.",
+        "`MODEL` stands for this directory, or for its id on the hub, `owner/name`; there `revision=` or `--revision` "
+        "names a branch, a tag or a commit.",
         f"### With `{LIBRARY}`",
         _block("python", _with_us(row, first)),
         f"Or a table (`.csv`, `.jsonl`, `.parquet`) with the columns {columns}, and a server:",
@@ -45,10 +44,10 @@ def _with_us(row: str, first: str) -> str:
     return f"""\
 from {LIBRARY} import MultiTaskModel
 
-model = MultiTaskModel.from_pretrained("MODEL")  # on the hub: revision="a branch, a tag or a commit"
+model = MultiTaskModel.from_pretrained("MODEL")
 row = {row}
-model.predict([row])  # every task whose columns are given
-model.predict([row], tasks=["{first}"])"""
+model.predict([row])  # for each row one JSON object, with the names of the tasks as keys
+model.predict([row], tasks=["{first}"])  # else every task whose columns are given"""
 
 
 def _onnx(row: str) -> str:

@@ -330,11 +330,7 @@ class Classification(Task):
         total = sum(self.counts)
         shares = {label: rows / total for label, rows in zip(self.labels, self.counts, strict=True)}
         best = max(shares, key=lambda label: shares[label])
-        return {
-            "label": best,
-            "score": shares[best],
-            "scores": {str(label): share for label, share in shares.items()},
-        }
+        return {"label": best, "score": shares[best], "scores": {str(name): share for name, share in shares.items()}}
 
     def _places(self, labels: Sequence[EncodedLabel]) -> NDArray[np.int64]:
         """Return each label's place."""

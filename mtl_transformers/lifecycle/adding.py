@@ -13,11 +13,11 @@ from pathlib import Path
 
 from mtl_transformers.config import Config
 from mtl_transformers.errors import ConfigError, Interrupted, ModelError
-from mtl_transformers.inference.described import NUM_ROWS, defined
+from mtl_transformers.inference.described import split_json
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.lifecycle.change import Change, Settings
 from mtl_transformers.lifecycle.comparing import compare, fallen
-from mtl_transformers.lifecycle.contents import Content, content_of, with_tasks
+from mtl_transformers.lifecycle.contents import Content, content_of, inputs_of, with_tasks
 from mtl_transformers.lifecycle.old_tasks import data_config, find_data, run_config, score_tasks, with_old_tasks
 from mtl_transformers.lifecycle.passes import sharing
 from mtl_transformers.lifecycle.start_config import Origin, Source, Start, start_of
@@ -28,7 +28,6 @@ from mtl_transformers.lifecycle.storing import (
     clear_candidate,
     manifest_of,
     open_model,
-    served_tasks,
     store,
     training_of,
     write_start,
@@ -212,11 +211,14 @@ def _change(work: _Work, result: Result, before: Mapping[str, TaskScores]) -> Ch
         refused=refused,
         max_drop=work.max_drop,
         frozen=work.is_frozen,
-        sharing=sharing(served_tasks(content), work.start.new),
+        sharing=sharing(inputs_of(content), work.start.new),
     )
 
 
 def _with_scores(content: Content, scores: Mapping[str, TaskScores]) -> Content:
     """Return the content with the scores of old tasks on validation; those on other splits are not known any more."""
-    metrics = {name: {"validation": {**defined(of.metrics), NUM_ROWS: of.num_rows}} for name, of in scores.items()}
+    metrics = {
+        name: {"validation": split_json(of.metrics, baseline=of.baseline, num_rows=of.num_rows)}
+        for name, of in scores.items()
+    }
     return replace(content, metrics={**content.metrics, **metrics})

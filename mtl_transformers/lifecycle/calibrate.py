@@ -1,8 +1,8 @@
 """Decisions, not only scores: what ``mtl calibrate`` does.
 
 Owns the order (load, score, decide) for the tasks of a config, which tasks are left alone and why, and what is stored
-of it in a model directory: the decisions in ``tasks.json``, their scores in ``metrics.json``. Weights, tokenizer and
-card keep their bytes. What a task decides is ``decisions.py``'s.
+of it in a model directory: the decisions in ``tasks.json``, their scores in ``metrics.json``, both in the card. Weights
+and tokenizer keep their bytes. What a task decides is ``decisions.py``'s.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from mtl_transformers.config import Config
 from mtl_transformers.errors import ConfigError, DataError, nearest
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.lifecycle.abstaining import Rule
+from mtl_transformers.lifecycle.contents import Content
 from mtl_transformers.lifecycle.decisions import Decidable, Decided, Outcome, Wanted, decide
 from mtl_transformers.lifecycle.scored_rows import ScoredRows, scored_rows
+from mtl_transformers.lifecycle.storing import retold_card
 from mtl_transformers.lifecycle.thresholds import F1, Target
 from mtl_transformers.model import directory
 from mtl_transformers.model.rewriting import check_target, rewrite
@@ -152,7 +154,8 @@ def store(calibration: Calibration, target: Path) -> None:
         if decided.held_out is not None:
             other = calibration.report_split or f"{calibration.split}_{CROSS_FITTED}"
             scores[other] = _scores(decided.held_out.after)
-    rewrite(calibration.source, target, tasks=tasks, metrics=metrics)
+    card = retold_card(target, stored, Content(tasks, directory.finite(metrics), stored.heads))
+    rewrite(calibration.source, target, tasks=tasks, metrics=metrics, card=card)
 
 
 def decisions_of(task: Decidable) -> dict[str, Any]:

@@ -41,8 +41,9 @@ def merged_card(found: str, *, before: str, after: str) -> MergedCard:
     front_after, sections_after = _parts(after)
     keys, stale_keys = _merged(front, front_before, front_after)
     texts, stale_texts = _merged(sections, sections_before, sections_after)
-    head = f"---\n{''.join(keys.values())}---\n" if keys else ""
-    return MergedCard(head + "".join(texts.values()), (*stale_keys, *stale_texts))
+    head = f"---\n{''.join(keys.values())}---\n\n" if keys else ""
+    page = "\n\n".join(text.strip() for text in texts.values())
+    return MergedCard(f"{head}{page}\n", (*stale_keys, *stale_texts))
 
 
 def name_in(card: str) -> str | None:
@@ -58,7 +59,7 @@ def _merged(
     merged: dict[str, str] = {}
     stale = []
     for name, text in found.items():
-        if text == before.get(name):
+        if name in before and text.rstrip() == before[name].rstrip():
             merged |= {name: after[name]} if name in after else {}
             continue
         merged[name] = text
@@ -88,5 +89,7 @@ def _sections(text: str) -> dict[str, str]:
     for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
         part = text[start:end]
         name = part.partition("\n")[0].removeprefix("## ").strip() if start in cuts else "introduction"
-        sections[name] = sections.get(name, "") + part
+        while name in sections:
+            name += " again"
+        sections[name] = part
     return sections

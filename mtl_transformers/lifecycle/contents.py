@@ -13,9 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from mtl_transformers.errors import ConfigError, nearest
-from mtl_transformers.inference.described import DATASETS, datasets_json, read_datasets
+from mtl_transformers.inference.described import DATASETS, WORDS, datasets_json, read_datasets
 from mtl_transformers.model.card import CardDataset
 from mtl_transformers.model.directory import ModelDirectory, check_task_name
+from mtl_transformers.text.inputs import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def with_name(content: Content, old: str, new: str) -> Content:
 def with_tasks(content: Content, trained: Content, *, rehearsed: Iterable[str] = ()) -> Content:
     """Return the content with all tasks of another one, in the places of those of the same names, or at the end.
 
+    What the config of the training says for the card comes before what the model's said.
+
     Args:
         content: of the model.
         trained: of a training that began with it.
@@ -104,10 +107,19 @@ def with_tasks(content: Content, trained: Content, *, rehearsed: Iterable[str] =
     }
     datasets = datasets_json(_together(read_datasets(content.tasks), read_datasets(trained.tasks)))
     return Content(
-        tasks={**_with_entries(content, {**content.entries, **entries}), DATASETS: datasets},
+        tasks={
+            **_with_entries(content, {**content.entries, **entries}),
+            DATASETS: datasets,
+            **_words(content, trained),
+        },
         metrics={**content.metrics, **trained.metrics},
         heads={**others, **trained.heads},
     )
+
+
+def inputs_of(content: Content) -> dict[str, Input]:
+    """Return what each task of a model that loads reads of a row."""
+    return {name: Input.from_json(entry["input"]) for name, entry in content.entries.items()}
 
 
 def check_known(content: Content, name: str) -> None:
@@ -123,6 +135,12 @@ def check_known(content: Content, name: str) -> None:
 
 def _with_entries(content: Content, entries: Mapping[str, Any]) -> dict[str, Any]:
     return {**content.tasks, "tasks": dict(entries)}
+
+
+def _words(content: Content, trained: Content) -> dict[str, Any]:
+    """Return what a person says of the model: of what both configs say the newer, where they say anything."""
+    said = {**content.tasks.get(WORDS, {}), **trained.tasks.get(WORDS, {})}
+    return {WORDS: said} if said else {}
 
 
 def _together(before: Iterable[CardDataset], now: Iterable[CardDataset]) -> list[CardDataset]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from mtl_transformers.inference.served import ServedTask
 from mtl_transformers.text.inputs import Input
 
 
-def sharing(tasks: Mapping[str, ServedTask], of: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return, for some tasks, the others that read the same of a row."""
-    reads = {name: _sequences(served.input) for name, served in tasks.items()}
-    return {name: tuple(other for other in tasks if other != name and reads[other] == reads[name]) for name in of}
+def sharing(inputs: Mapping[str, Input], of: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return, for some tasks, the others that read the same of a row; `inputs` by task."""
+    reads = {name: _sequences(given) for name, given in inputs.items()}
+    return {name: tuple(other for other in inputs if other != name and reads[other] == reads[name]) for name in of}
 
 
 def _sequences(given: Input) -> Input:

@@ -6,13 +6,11 @@ Owns the places beside a model that a change uses. What changes is ``contents.py
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mtl_transformers.errors import CheckpointError, ConfigError, ModelError
-from mtl_transformers.inference.described import card_of, read_datasets
-from mtl_transformers.inference.served import ServedTask, read_entry
+from mtl_transformers.inference.described import card_of_directory, model_name
 from mtl_transformers.lifecycle.cards import merged_card, name_in
 from mtl_transformers.lifecycle.contents import Content, content_of
 from mtl_transformers.model.card import render_card
@@ -148,11 +146,11 @@ def retold_card(place: Path, stored: ModelDirectory, content: Content) -> str:
     path = stored.path / CARD
     with disk_errors(path):
         found = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    name = name_in(found) or f"{place.parent.name}-{place.name}"
-    after = _told(name, content)
+    name = name_in(found) or model_name(place)
+    after = _told(name, stored, content)
     if not found:
         return after
-    merged = merged_card(found, before=_told(name, content_of(stored)), after=after)
+    merged = merged_card(found, before=_told(name, stored, content_of(stored)), after=after)
     if merged.stale:
         _LOG.warning(
             "%s: these parts were edited by hand and stay; see whether they still hold: %s",
@@ -162,32 +160,7 @@ def retold_card(place: Path, stored: ModelDirectory, content: Content) -> str:
     return merged.text
 
 
-def _told(name: str, content: Content) -> str:
-    encoder = content.tasks.get("encoder")
-    card = card_of(
-        name,
-        encoder=encoder if isinstance(encoder, str) else "local",
-        tasks=served_tasks(content),
-        metrics=content.metrics,
-        datasets=read_datasets(content.tasks),
+def _told(name: str, stored: ModelDirectory, content: Content) -> str:
+    return render_card(
+        card_of_directory(replace(stored, tasks=dict(content.tasks), metrics=dict(content.metrics)), name=name)
     )
-    return render_card(card)
-
-
-def served_tasks(content: Content) -> Mapping[str, ServedTask]:
-    """Return the tasks of a content, checked.
-
-    Raises:
-        ModelError: an entry is malformed.
-    """
-    return {
-        name: read_entry(name, entry, max_length=None, hidden_size=_hidden_size(entry))[0]
-        for name, entry in content.entries.items()
-    }
-
-
-def _hidden_size(entry: Mapping[str, Any]) -> int:
-    """Return what a head reads; the encoder of a directory that loads gives as much."""
-    head = entry.get("head")
-    size = head.get("in_features") if isinstance(head, Mapping) else None
-    return size if isinstance(size, int) else 0

@@ -206,8 +206,7 @@ def _open(run: Run, state: State, plan: Mapping[str, Any], *, start: Start, over
 
 
 def _parts(experiment: Experiment, accelerator: Accelerator, precision: Precision) -> Run:
-    config = experiment.config
-    settings = config.training
+    config, settings = experiment.config, experiment.config.training
     network = accelerator.prepare_model(experiment.network, evaluation_mode=True)  # placed, not wrapped
     optimizer = make_optimizer(
         network,

@@ -12,10 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtl_transformers.config import Config
+from mtl_transformers.config import Config, card_words
 from mtl_transformers.data.loading import is_hub_dataset
 from mtl_transformers.errors import CheckpointError, MTLError
-from mtl_transformers.inference.described import DATASETS, NUM_ROWS, card_of, datasets_json, defined
+from mtl_transformers.inference.described import (
+    DATASETS,
+    WORDS,
+    card_of,
+    datasets_json,
+    defined,
+    model_name,
+    split_json,
+    words_json,
+)
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import CardDataset, public_name, render_card
@@ -169,28 +178,35 @@ def save_model(
     )
     encoder = model.network.encoder
     frozen = experiment.config.encoder.freeze == "all" and encoder.path is not None
-    datasets = _datasets(experiment, ledger)
-    metrics = {
-        name: {"validation": {**defined(of_task.metrics), NUM_ROWS: of_task.num_rows}}
-        for name, of_task in scores.items()
-    }
+    datasets, words = _datasets(experiment, ledger), card_words(experiment.config.card)
+    metrics = _metrics(scores)
     card = card_of(
-        f"{path.resolve().parent.name}-{path.name}",
+        model_name(path),
         encoder=public_name(experiment.encoder_name),
         tasks=served,
         metrics=metrics,
         datasets=datasets,
+        words=words,
     )
+    told = {DATASETS: datasets_json(datasets), WORDS: words_json(words)}
     directory.save(
         path,
         encoder=encoder,
         tokenizer=model.tokenizer,
         heads=model.network.heads_state(),
-        tasks={**described.tasks_json(), DATASETS: datasets_json(datasets), "step": step},
+        tasks={**described.tasks_json(), **told, "step": step},
         metrics=metrics,
         card=render_card(card),
         encoder_source=encoder.path if frozen else None,
     )
+
+
+def _metrics(scores: Mapping[str, TaskScores]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``."""
+    return {
+        name: {"validation": split_json(of.metrics, baseline=of.baseline, num_rows=of.num_rows)}
+        for name, of in scores.items()
+    }
 
 
 def _datasets(experiment: Experiment, ledger: Ledger) -> list[CardDataset]:
@@ -204,6 +220,7 @@ def _datasets(experiment: Experiment, ledger: Ledger) -> list[CardDataset]:
             hub_id=data[dataset].path if _is_of_the_hub(data[dataset].path) else None,
             config_name=data[dataset].name,
             revision=data[dataset].revision,
+            license=data[dataset].license,
         )
         for dataset, split in experiment.of_split("train").items()
     ]

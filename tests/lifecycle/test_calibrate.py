@@ -21,7 +21,7 @@ from mtl_transformers.model import directory
 from mtl_transformers.training.loop import train
 from mtl_transformers.training.scoring import evaluate_directory
 
-CHANGED = {"tasks.json", "metrics.json", "manifest.json"}
+CHANGED = {"tasks.json", "metrics.json", "manifest.json", "README.md"}
 TEXTS = [row["body"] for row in tickets(20, seed=9)]
 
 
@@ -72,7 +72,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
-def test_only_decisions_change_and_encoder_heads_tokenizer_and_card_keep_their_bytes(model: Path, found: Calibration):
+def test_only_decisions_change_and_encoder_heads_and_tokenizer_keep_their_bytes(model: Path, found: Calibration):
     before, entries = contents(model), stored_tasks(model)
     put(found, model)
     assert differences(before, contents(model)) == CHANGED

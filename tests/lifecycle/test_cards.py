@@ -53,6 +53,12 @@ def test_an_edited_section_that_would_not_change_is_not_named():
     assert merged_card(found, before=BEFORE, after=AFTER).stale == ()
 
 
+def test_a_heading_that_stands_twice_is_two_sections():
+    found = BEFORE + "\n## Tasks and scores\n\nMore of them.\n"
+    merged = merged_card(found, before=BEFORE, after=AFTER)
+    assert merged.text == AFTER + "\n## Tasks and scores\n\nMore of them.\n"
+
+
 def test_a_removed_section_stays_away_and_a_new_one_comes():
     found = BEFORE[: BEFORE.index("## How to load it")]
     merged = merged_card(found, before=BEFORE, after=AFTER + "\n## Limits\n\nMany.\n")

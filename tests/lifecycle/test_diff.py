@@ -147,8 +147,9 @@ def test_a_head_that_moved_is_told_with_its_largest_difference(content: Content)
 
 
 def test_scores_are_told_before_and_after(content: Content):
-    metrics = {**content.metrics, "intent": {"validation": {"accuracy": 0.25, "num_rows": 60}}}
-    before = content.metrics["intent"]["validation"]["accuracy"]
+    scores = content.metrics["intent"]["validation"]
+    metrics = {**content.metrics, "intent": {"validation": {**scores, "accuracy": 0.25}}}
+    before = scores["accuracy"]
     assert changed(content, replace(content, metrics=metrics))["intent"].metrics == [
         Value("validation.accuracy", before, 0.25)
     ]

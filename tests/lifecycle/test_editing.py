@@ -56,18 +56,18 @@ def test_the_card_tells_of_the_tasks_that_there_are(model_dir):
 
 def test_what_a_person_wrote_into_the_card_stays(model_dir):
     path = model_dir / "README.md"
-    path.write_text(path.read_text() + "\n## Intended use\n\nTickets in English.\n", encoding="utf-8")
+    path.write_text(path.read_text() + "\n## Contact\n\nThe tickets team.\n", encoding="utf-8")
     drop_task(model_dir, "intent")
-    assert path.read_text().endswith("\n## Intended use\n\nTickets in English.\n")
+    assert path.read_text().endswith("\n## Contact\n\nThe tickets team.\n")
     assert "`intent`" not in path.read_text()
 
 
 def test_an_edited_table_of_scores_stays_and_is_told(model_dir, caplog):
     path = model_dir / "README.md"
-    path.write_text(path.read_text().replace("## Tasks and scores\n", "## Tasks and scores\n\nRough ones.\n"))
+    path.write_text(path.read_text().replace("## Scores\n", "## Scores\n\nRough ones.\n"))
     drop_task(model_dir, "intent")
     assert "Rough ones." in path.read_text()
-    assert "parts were edited by hand and stay; see whether they still hold: Tasks and scores" in caplog.text
+    assert "parts were edited by hand and stay; see whether they still hold: Scores" in caplog.text
 
 
 @pytest.mark.parametrize("card", ["", "no metadata\n"])
@@ -83,7 +83,7 @@ def test_a_directory_that_tells_of_no_datasets_is_changed_all_the_same(model_dir
     (model_dir / "tasks.json").write_text(json.dumps(content))
     (model_dir / "README.md").unlink()
     drop_task(seal(model_dir), "intent")
-    assert "| tickets | local files | – |" in (model_dir / "README.md").read_text()
+    assert "| tickets | local files | not given | – | 720 |" in (model_dir / "README.md").read_text()
 
 
 def test_out_leaves_the_model_as_it_was(model_dir, tmp_path):

@@ -16,9 +16,10 @@ from typing import Any
 
 from mtl_transformers.errors import ConfigError, DataError, nearest
 from mtl_transformers.inference.files import FORMATS, FileRow, complete_file, read_rows, write_objects, write_table
-from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel, chunked
-from mtl_transformers.inference.rows import listed
-from mtl_transformers.tasks.task import Prediction
+from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.runtime.answering import CHUNK_ROWS, chunked
+from mtl_transformers.runtime.rows import listed
+from mtl_transformers.text.decoders import Prediction
 from mtl_transformers.text.encoding import Features
 
 ID = "id"  # the key of a row's id in what is written

@@ -44,7 +44,10 @@ def _quantized(graph: Graph) -> onnx.ModelProto:
             copied,
             path,
             op_types_to_quantize=list(QUANTIZED),
-            nodes_to_exclude=list(graph.head_nodes),
+            nodes_to_exclude=[
+                *graph.head_nodes,
+                *(f"{name}_MatMul" for name in graph.head_nodes),
+            ],  # a Gemm becomes two
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,

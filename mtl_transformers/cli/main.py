@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from mtl_transformers.cli.arguments import rank
+from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
 from mtl_transformers.cli.exporting import export
 from mtl_transformers.cli.predictions import predict
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "clean-labels": clean_labels,
+    "calibrate": calibrate,
     "export": export,
     "push": push,
 }

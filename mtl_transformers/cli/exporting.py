@@ -72,6 +72,8 @@ def _show(exported: Exported) -> None:
     show(table(columns, (_line(name, of) for name, of in exported.tasks.items()), num_names=2), "")
     if any(of.changes for of in exported.tasks.values()):
         show(table(("task", "metric", "torch", "graph"), _metrics(exported), num_names=2), "")
+    elif exported.precision != "fp32":
+        show(f"what {exported.precision} costs in metrics was not looked at: --config names rows with labels")
     if exported.left_out:
         show(f"left out, because masked_lm is not exported: {', '.join(exported.left_out)}")
     show(f"{exported.precision}, {exported.num_bytes / 1e6:.1f} MB → {exported.path}")

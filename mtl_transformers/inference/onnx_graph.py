@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 
 import onnx
 import torch
@@ -31,6 +32,7 @@ MOST_BYTES = 2**31 - 2**20  # of a graph with its weights in one file: protobuf'
 EXAMPLE = (2, 7)  # sequences and tokens that are traced; neither 1 nor a number that a graph might take for its own
 
 _OUTPUT = "output."  # outputs are traced under names that no task and no other value has
+_TALKATIVE = ("torch.onnx", "torch.export", "torch.fx")  # what they tell of a failure fills screens
 _HEADS = "'heads."
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -110,7 +112,9 @@ def export_graph(network: Network, tasks: Sequence[str]) -> Graph:
             )
     except torch.onnx.OnnxExporterError as error:
         family = network.encoder.config.model_type
-        raise ModelError(f"PyTorch cannot export this encoder ({family}): {_reason(error)}") from error
+        raise ModelError(
+            f"PyTorch cannot export this encoder ({family}): {_reason(error)}. Serve the model with torch"
+        ) from error
     assert program is not None  # which it is with dynamo=True
     return _tidied(program.model_proto, tasks)
 
@@ -128,15 +132,17 @@ def _check_size(network: Network, tasks: Iterable[str]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep PyTorch's exporter from telling of its own affairs: what goes wrong becomes an error here."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):  # where it prints what it could not export
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _reason(error: Exception) -> str:

@@ -9,13 +9,14 @@ import onnxruntime
 import pytest
 import torch
 from tiny import FAMILIES, MAX_LENGTH
+from transformers import AutoConfig, AutoModel
 
 import mtl_transformers
 from mtl_transformers.batch import MicroBatch, Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.inference import onnx_graph
 from mtl_transformers.inference.onnx_graph import export_graph
-from mtl_transformers.model.encoder import load_encoder
+from mtl_transformers.model.encoder import Encoder, load_encoder
 from mtl_transformers.model.head_spec import head_spec
 from mtl_transformers.model.heads import build_head
 from mtl_transformers.model.network import Network
@@ -42,7 +43,10 @@ SIZES = ((1, 2), (1, 1), (3, 5), (2, 33), (5, MAX_LENGTH))
 
 
 def network(path: Path, heads=HEADS) -> Network:
-    encoder = load_encoder(str(path))
+    return with_heads(load_encoder(str(path)), heads)
+
+
+def with_heads(encoder: Encoder, heads) -> Network:
     specs = {name: head_spec(encoder.config, **parts) for name, parts in heads.items()}
     built = {name: build_head(spec, seed=3, task=name, initializer_range=0.3) for name, spec in specs.items()}
     for head in built.values():
@@ -173,3 +177,17 @@ def test_every_family_gives_torchs_logits(encoder_dir: Callable[[str], Path], fa
     assert (INPUTS[2] in [given.name for given in found.get_inputs()]) == net.encoder.uses_token_types
     for size in SIZES:
         assert max(largest_difference(net, found, batch_of(*size)).values()) < 2e-5
+
+
+@pytest.mark.slow
+def test_a_family_that_pytorch_cannot_export_is_refused_in_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = AutoConfig.for_model("longformer", vocab_size=250, pad_token_id=1, attention_window=[8, 8], **sizes)
+    net = with_heads(Encoder(AutoModel.from_config(config).eval(), pooler={}, source="here"), FEW)
+    capfd.readouterr()
+    with pytest.raises(
+        ModelError, match=r"PyTorch cannot export this encoder \(longformer\): .+ with torch$"
+    ) as refused:
+        export_graph(net, net.task_names)
+    assert "\n" not in str(refused.value)
+    assert len(capfd.readouterr().err.splitlines()) <= 1  # of transformers, on what it pads

@@ -20,6 +20,7 @@ from mtl_transformers.cli.arguments import rank
 from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.changing import add_task, diff, drop_task, rename_task, replace_task
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
+from mtl_transformers.cli.exporting import export
 from mtl_transformers.cli.plain import import_, split
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
@@ -41,6 +42,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "split": split,
     "import": import_,
     "calibrate": calibrate,
+    "export": export,
     "push": push,
 }
 

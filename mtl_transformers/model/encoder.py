@@ -350,3 +350,14 @@ def head_pooler(encoder: Encoder, *, choice: bool = False) -> dict[str, Tensor] 
     if not encoder.pooler or (encoder.config.model_type in _POOLER_UNUSED and not choice):
         return None
     return {key.rsplit(".", 1)[1]: tensor for key, tensor in encoder.pooler.items()}
+
+
+@contextmanager
+def eager_attention(encoder: Encoder) -> Iterator[None]:
+    """Let an encoder compute its attention in single steps, as graphs of it are exported; then as before."""
+    before: str = encoder.config._attn_implementation  # transformers has no public name for it
+    encoder.model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        encoder.model.set_attn_implementation(before)

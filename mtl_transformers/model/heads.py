@@ -58,7 +58,16 @@ class Head(nn.Module):
             encoded: the micro-batch.
             target: which sequences (and positions) to read.
         """
-        vectors = self.input_dropout(self._gather(self._layer(encoded), encoded.mask, target))  # [M, D]
+        return self._score(self._gather(self._layer(encoded), encoded.mask, target), encoded)
+
+    def everywhere(self, encoded: Encoded) -> Tensor:
+        """Return the logits of all that a target could name: of every sequence ``[S, C]``, or token ``[S, L, C]``."""
+        hidden = self._layer(encoded)
+        return self._score(hidden if self.spec.vectors == "token" else self._pool(hidden, encoded.mask), encoded)
+
+    def _score(self, vectors: Tensor, encoded: Encoded) -> Tensor:
+        """Return the logits ``[…, C]`` of vectors ``[…, D]``."""
+        vectors = self.input_dropout(vectors)
         if self.dense is not None and self.activation is not None:
             vectors = self.activation(self.dense(vectors))
         if self.norm is not None:
@@ -66,7 +75,7 @@ class Head(nn.Module):
         return self._output(self.output_dropout(vectors), encoded)
 
     def _output(self, vectors: Tensor, encoded: Encoded) -> Tensor:
-        """Return ``[M, C]``."""
+        """Return ``[…, C]``."""
         if self.bias is not None:
             assert encoded.embeddings is not None  # the network gives them to tied heads
             scores: Tensor = functional.linear(vectors, encoded.embeddings, self.bias)
@@ -88,7 +97,13 @@ class Head(nn.Module):
             return hidden[target.sequences, target.positions]
         if self.spec.pooling == "first":
             return hidden[target.sequences, 0]
-        tokens, real = hidden[target.sequences], mask[target.sequences].unsqueeze(-1)  # [M, L, D], [M, L, 1]
+        return self._pool(hidden[target.sequences], mask[target.sequences])
+
+    def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return ``[M, D]``, one vector for each sequence of tokens ``[M, L, D]``, of which a mask tells the real."""
+        if self.spec.pooling == "first":
+            return tokens[:, 0]
+        real = mask.unsqueeze(-1)  # [M, L, 1]
         if self.spec.pooling == "max":
             return tokens.masked_fill(real == 0, -torch.inf).amax(dim=1)
         if self.query is None:

@@ -9,6 +9,7 @@ from little import TICKET_TASKS, dataset, pairs, raw_config, sentences, tickets
 
 from mtl_transformers.config import load_config
 from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.inference.onnx_graph import Graph, export_graph
 from mtl_transformers.model import directory
 from mtl_transformers.training.experiment import prepare
 
@@ -66,3 +67,9 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory, encoder_dir: Callable[[s
 def model(model_dir: Path) -> MultiTaskModel:
     """Return the model of that directory, on the CPU in fp32."""
     return MultiTaskModel.from_pretrained(model_dir, device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def exported_graph(model: MultiTaskModel) -> Graph:
+    """Return that model as a graph, in fp32; never change it."""
+    return export_graph(model.network, list(model.tasks))

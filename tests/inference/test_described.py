@@ -26,7 +26,7 @@ CARD = {
     "license": "apache-2.0",
     "authors": ["Ada", "Grace"],
 }
-LATER = {"serve", "export"}  # commands that are made beside this one
+LATER = {"serve"}  # commands that are made beside this one
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from every_kind import every_kind_dir
-from mtl_transformers.lifecycle.exporting import export
 
 from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.lifecycle.exporting import export
 from mtl_transformers.runtime import OnnxModel
 
 

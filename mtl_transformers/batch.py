@@ -1,10 +1,9 @@
 """Micro-batches: padded sequences and the targets that point into them.
 
-Owns the tensors that enter the network, padding, and cutting a step's rows by padded tokens.
-Does not know what a label means: a kind of task builds its own `Target` (``tasks/``).
+Owns the tensors that enter the network. Does not know what a label means: a kind of task builds its own
+`Target` (``tasks/``).
 
 Shapes: ``S`` sequences, ``L`` tokens of the longest, ``M`` vectors a target names, ``C`` outputs of a head.
-A *unit* is what a step never separates: a row, or several that are compared with each other.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mtl_transformers.text.encoding import Features
+from mtl_transformers.text.padding import padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,7 @@ class MicroBatch:
 
 def pad(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
     """Stack sequences of unequal length into ``[S, L]`` int64, padded with a value on the right."""
-    lengths = np.fromiter((len(sequence) for sequence in sequences), dtype=np.int64, count=len(sequences))
-    filled = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    out = np.full(filled.shape, value, dtype=np.int64)
-    out[filled] = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
-    return torch.from_numpy(out)
+    return torch.from_numpy(padded(sequences, value))
 
 
 def collate(
@@ -121,33 +116,3 @@ def collate(
         targets=targets or {},
         rows=tuple(rows),
     )
-
-
-def cut(
-    lengths: Sequence[int], *, num_sequences: Sequence[int], max_tokens: int, min_parts: int = 1
-) -> list[list[int]]:
-    """Cut units into micro-batches of at most ``max_tokens`` padded tokens, units of similar length together.
-
-    Args:
-        lengths: tokens of the longest sequence of each unit.
-        num_sequences: sequences of each unit, which are never separated.
-        max_tokens: bound on sequences × longest length; a unit that alone exceeds it is a part of its own.
-        min_parts: make at least this many parts (one per process) while units last.
-
-    Returns:
-        Indices of the units of each part: each once, sorted by length.
-    """
-    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
-    parts: list[list[int]] = []
-    sequences = 0
-    for row in order:
-        sequences += num_sequences[row]
-        if not parts or sequences * lengths[row] > max_tokens:
-            parts.append([])
-            sequences = num_sequences[row]
-        parts[-1].append(row)
-    while len(parts) < min(min_parts, len(lengths)):
-        largest = max(range(len(parts)), key=lambda part: (len(parts[part]) > 1, len(parts[part])))
-        half = len(parts[largest]) // 2
-        parts[largest : largest + 1] = [parts[largest][:half], parts[largest][half:]]
-    return parts

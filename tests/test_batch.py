@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtl_transformers.batch import MicroBatch, Target, collate, cut, pad
+from mtl_transformers.batch import MicroBatch, Target, collate, pad
 from mtl_transformers.text.encoding import Features
+from mtl_transformers.text.padding import cut
 
 ROWS = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 4)), min_size=0, max_size=60)  # length, sequences
 

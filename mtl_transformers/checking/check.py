@@ -23,7 +23,7 @@ from mtl_transformers.checking.start import StartLoss, start_findings, try_start
 from mtl_transformers.config import Config
 from mtl_transformers.errors import CheckpointError, ConfigError
 from mtl_transformers.inference.precision import default_device, has_fast_bf16, resolve_precision
-from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.inference.text_encoders import text_encoders
 from mtl_transformers.storage.files import replace_file
 from mtl_transformers.training.experiment import Experiment, prepare
 from mtl_transformers.training.overview import overview
@@ -159,7 +159,7 @@ def _about_unlabelled(experiment: Experiment) -> Iterator[Finding]:
 
 def _lengths(experiment: Experiment, findings: list[Finding]) -> list[CheckedLengths]:
     encoder = experiment.network.encoder
-    encoders = TextEncoders(experiment.tokenizer, uses_token_types=encoder.uses_token_types)
+    encoders = text_encoders(experiment.tokenizer, uses_token_types=encoder.uses_token_types)
     checked = []
     for splits in experiment.splits.values():
         for encoded in splits.values():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtl_transformers.checking.findings import Finding, graver_above, named
 from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
 from mtl_transformers.data.labelling import rows_of
-from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.runtime.text_encoders import TextEncoders
 from mtl_transformers.text.inputs import encode
 
 MANY_TRUNCATED = 0.05  # share of the rows

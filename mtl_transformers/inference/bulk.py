@@ -18,13 +18,14 @@ import pyarrow as pa
 
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.carried import carried_columns, check_renamed, named_as_read, row_as_read
-from mtl_transformers.inference.choosing import choose_tasks
 from mtl_transformers.inference.columns import plain_type
 from mtl_transformers.inference.files import FORMATS, FileRow, complete_file, read_rows, write_objects, write_table
-from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel, chunked
+from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.parquet import read_schema
-from mtl_transformers.inference.rows import Errors, columns_of
 from mtl_transformers.inference.table_rows import cells_like, cells_of, check_names, completed, is_error
+from mtl_transformers.runtime.answering import CHUNK_ROWS, chunked
+from mtl_transformers.runtime.questions import Errors
+from mtl_transformers.runtime.rows import columns_of
 
 OBJECTS = ".jsonl"  # the format that has answers as they are; the others are tables
 
@@ -134,7 +135,7 @@ def _tasks(
     """Return the tasks that are answered; all of them where a file without rows does not tell its columns."""
     if not columns:
         return list(named or model.tasks)
-    return choose_tasks(model.tasks, list(named_as_read(columns, renamed)), named=named)
+    return model.answering.choose([named_as_read(columns, renamed)], named)
 
 
 def _answers(
@@ -198,11 +199,16 @@ def _carried_types(reading: _Reading) -> dict[str, pa.DataType]:
 
 
 def _check_files(source: Path, target: Path) -> None:
+    if source.is_dir():
+        raise DataError(
+            f"{source}: is a directory; name a file, or answer all of its files into a directory, as answers/"
+        )
     for path in (source, target):
         if path.suffix.lower() not in FORMATS:
             raise DataError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
     if not source.is_file():
-        what = "is a directory; name a file" if source.is_dir() else "no such file; name one that is there"
-        raise DataError(f"{source}: {what}")
+        raise DataError(
+            f"{source}: no such file; name one that is there, or answer several into a directory, as answers/"
+        )
     if target.is_dir():
-        raise DataError(f"{target}: is a directory; name a file")
+        raise DataError(f"{target}: is a directory; name a file, or end the name with / for a directory of shards")

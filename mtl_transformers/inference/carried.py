@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mtl_transformers.errors import ConfigError, DataError, nearest
-from mtl_transformers.inference.rows import listed
 from mtl_transformers.inference.served import ServedTask
 from mtl_transformers.inference.table_rows import ID
+from mtl_transformers.runtime.rows import listed
 
 
 def carried_columns(columns: Collection[str], *, id_column: str | None, keep: Sequence[str]) -> dict[str, str]:

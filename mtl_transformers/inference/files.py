@@ -179,6 +179,6 @@ def _write_parquet(rows: Iterable[FileRow], path: Path, *, like: FileRow, types:
 
 
 def _schema(rows: Sequence[FileRow], like: FileRow, types: Mapping[str, pa.DataType]) -> pa.Schema:
-    known = {field.name: field.type for field in fields_of(like)} | types
+    known = {field.name: field.type for field in fields_of(like)} | dict(types)
     names = list(rows[0]) if rows else [*types, *like]
     return pa.schema([(name, known[name] if name in known else type_of([row[name] for row in rows])) for name in names])

@@ -103,7 +103,7 @@ def describe_files(paths: Sequence[Path], *, known: Iterable[Mapping[str, Any]] 
 
     Args:
         paths: the files.
-        known: what `InputFile.to_json` returned of them before: rows of a file of the same content are not counted again.
+        known: what `InputFile.to_json` returned of them before: rows of the same content are not counted again.
 
     Raises:
         DataError: a file is malformed; with its name.

@@ -1,24 +1,23 @@
 """The model that answers: one encoder, its heads and their tasks, from rows to predictions.
 
-Owns `MultiTaskModel`: loading a model directory, choosing the tasks, one encoder pass for all tasks with an equal
-input, and decoding. Training scores its models through the same `MultiTaskModel.answer`.
+Owns `MultiTaskModel`: loading a model directory, and running the encoder and its heads. The way from rows to
+predictions is `runtime.answering`'s. Training scores its models through the same `MultiTaskModel.answer`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from mtl_transformers.batch import collate, cut
-from mtl_transformers.errors import ConfigError, DataError, ModelError, nearest
+from mtl_transformers.batch import collate
+from mtl_transformers.errors import ModelError
 from mtl_transformers.inference.precision import (
     Precision,
     autocast,
@@ -27,10 +26,9 @@ from mtl_transformers.inference.precision import (
     named_device,
     resolve_precision,
 )
-from mtl_transformers.inference.rows import GivenRow, check_rows, columns_of, lacking, listed, read_row
 from mtl_transformers.inference.served import ServedTask as ServedTask
 from mtl_transformers.inference.served import read_entry
-from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.inference.text_encoders import text_encoders
 from mtl_transformers.model import directory
 from mtl_transformers.model.card import public_name
 from mtl_transformers.model.encoder import load_encoder
@@ -42,20 +40,14 @@ from mtl_transformers.model.tokenizer import (
     pad_id,
     vocabulary,
 )
-from mtl_transformers.tasks.task import EncoderFacts, Logits, Prediction
+from mtl_transformers.runtime.answering import MAX_TOKENS, Answering
+from mtl_transformers.runtime.answering import Answer as Answer
+from mtl_transformers.runtime.questions import Errors, Question
+from mtl_transformers.runtime.rows import GivenRow
+from mtl_transformers.tasks.task import EncoderFacts
+from mtl_transformers.text.decoders import Logits, Prediction
 from mtl_transformers.text.encoding import Features, Form
-from mtl_transformers.text.inputs import Input, encode, shared
-from mtl_transformers.text.masking import with_blanks
-from mtl_transformers.text.rows import RowOf, text_of
 
-MAX_TOKENS = 4096  # padded tokens of one forward pass, unless told otherwise
-CHUNK_ROWS = 4096  # rows that are encoded before they are answered
-
-Answer = dict[str, Prediction]
-"""The predictions of one row by task."""
-
-Item = TypeVar("Item")
-_NO_LOGITS: Logits = np.empty((0, 0), dtype=np.float32)
 _LOG = logging.getLogger(__name__)
 
 
@@ -86,12 +78,18 @@ class MultiTaskModel:
         self.precision = precision
         self.max_tokens = max_tokens
         self.encoder_name = encoder_name or network.encoder.source
-        self.encoders = TextEncoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
+        self.encoders = text_encoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
         self.vocabulary = vocabulary(tokenizer, size=network.encoder.config.vocab_size)
         facts = EncoderFacts(network.encoder.hidden_size, self.vocabulary)
         self.tasks = {name: replace(served, task=served.task.with_encoder(facts)) for name, served in tasks.items()}
         self._pad_id = pad_id(tokenizer)
-        self._unanswered: set[str] = set()
+        self.answering = Answering(
+            {name: served.answerable for name, served in self.tasks.items()},
+            encoders=self.encoders,
+            forward=self.forward,
+            vocabulary=self.vocabulary,
+            max_tokens=max_tokens,
+        )
 
     @classmethod
     def from_pretrained(
@@ -158,9 +156,16 @@ class MultiTaskModel:
         }
 
     def predict(
-        self, rows: Sequence[GivenRow], *, tasks: Sequence[str] | None = None, top_k: int | None = None
+        self,
+        rows: Sequence[GivenRow],
+        *,
+        tasks: Sequence[str] | None = None,
+        top_k: int | None = None,
+        errors: Errors = "raise",
     ) -> list[Answer]:
         """Answer rows: one JSON object for each, with the tasks' names as keys.
+
+        Threads may call it at once.
 
         Args:
             rows: texts, or mappings with the columns that the tasks read (text, or a list of words); labels are not
@@ -168,15 +173,14 @@ class MultiTaskModel:
             tasks: names of the tasks to answer; ``None``: all whose columns are given. The others are named in the
                 log, once for each model.
             top_k: classification also gives the probabilities of the k best labels.
+            errors: of a row that cannot be read: ``raise`` an exception, or ``keep`` its message as its answer,
+                ``{"error": …}``, and answer its neighbours.
 
         Raises:
             ConfigError: an unknown task, or a `top_k` below 1.
             DataError: a named task's columns are missing, or a text is null or empty; names the row, from 1.
         """
-        check_rows(rows)
-        chosen = self._choose(rows, tasks)
-        chunks = chunked(rows, CHUNK_ROWS)
-        return list(chain.from_iterable(self.predict_chunks(chunks, tasks=chosen, top_k=top_k)))
+        return self.answering.predict(rows, tasks=tasks, top_k=top_k, errors=errors)
 
     def predict_chunks(
         self,
@@ -184,72 +188,14 @@ class MultiTaskModel:
         *,
         tasks: Sequence[str] | None = None,
         top_k: int | None = None,
+        errors: Errors = "raise",
     ) -> Iterator[list[Answer]]:
         """Answer a stream of rows as `predict` does, with one chunk of them in memory.
 
         The columns of the first chunk decide which tasks are answered where none are named. The log counts the texts
         that were cut when the stream has ended.
         """
-        if top_k is not None and top_k < 1:
-            raise ConfigError(f"top_k {top_k}: expected 1 or more")
-        num_rows, truncated, chosen = 0, Counter[str](), None
-        for rows in chunks:
-            check_rows(rows)
-            chosen = self._choose(rows, tasks) if chosen is None else chosen
-            yield self._predict_chunk(rows, chosen, first_row=num_rows, top_k=top_k, truncated=truncated)
-            num_rows += len(rows)
-        for names, count in truncated.items():
-            _LOG.warning("%d of %d texts were too long and lost their ends (%s)", count, num_rows, names)
-
-    def _predict_chunk(
-        self,
-        rows: Sequence[GivenRow],
-        tasks: Sequence[str],
-        *,
-        first_row: int,
-        top_k: int | None,
-        truncated: Counter[str],
-    ) -> list[Answer]:
-        """Answer some rows, and add to the count of those that lost tokens."""
-        predicted: dict[str, dict[int, Prediction]] = {name: {} for name in tasks}
-        for names in self._by_input(rows, tasks):
-            for form, numbered in self._by_form(rows, names, first_row=first_row).items():
-                features = self._encode(list(numbered.values()), names, form=form)
-                texts = [text_of(row) for row in numbered.values()]
-                for name, found in self.answer(features, names, texts=texts, form=form, top_k=top_k).items():
-                    predicted[name].update(zip(numbered, found, strict=True))
-                if lost := sum(row.truncated for row in features):
-                    truncated[", ".join(names)] += lost
-        return [{name: predicted[name][number] for name in tasks} for number in range(len(rows))]
-
-    def _by_input(self, rows: Sequence[GivenRow], tasks: Iterable[str]) -> list[list[str]]:
-        """Group tasks that read the same of these rows: they share an encoder pass."""
-        groups: dict[object, list[str]] = {}
-        for name in tasks:
-            groups.setdefault(_sharing(self.tasks[name].input, are_texts=isinstance(rows[0], str)), []).append(name)
-        return list(groups.values())
-
-    def _by_form(
-        self, rows: Sequence[GivenRow], tasks: Sequence[str], *, first_row: int
-    ) -> dict[Form, dict[int, RowOf]]:
-        """Return what the tasks of one input read of each row by its number, by the form it was given in."""
-        given = self.tasks[tasks[0]].input
-        found: dict[Form, dict[int, RowOf]] = {}
-        for number, row in enumerate(rows):
-            try:
-                cells, form = read_row(row, given)
-            except DataError as error:
-                raise DataError(f"row {first_row + number + 1}, {listed(given.columns)}: {error}") from error
-            found.setdefault(form, {})[number] = cells
-        return found
-
-    def _encode(self, rows: Sequence[RowOf], tasks: Sequence[str], *, form: Form) -> list[Features]:
-        inputs = [self.tasks[name].input for name in tasks]
-        given = shared([each.as_served for each in inputs])
-        features = encode(self.encoders.get(form, max_length=given.max_length), rows, given, form=form)
-        if any(each.mask_probability is not None for each in inputs):
-            features = [with_blanks(row, self.vocabulary) for row in features]
-        return features
+        return self.answering.predict_chunks(chunks, tasks=tasks, top_k=top_k, errors=errors)
 
     def answer(
         self,
@@ -272,89 +218,46 @@ class MultiTaskModel:
         Returns:
             Predictions by task, in the order of the rows.
         """
-        logits = self.logits(features, tasks)
-        return {
-            name: self.tasks[name].task.decode(logits[name], features, texts=texts, form=form, top_k=top_k)
-            for name in tasks
-        }
+        questions = [Question(row, text, form, tuple(tasks)) for row, text in zip(features, texts, strict=True)]
+        answers = self.answering.answers(questions, top_k=top_k)
+        return {name: [of_row[name] for of_row in answers] for name in tasks}
 
     def logits(self, features: Sequence[Features], tasks: Sequence[str]) -> dict[str, list[Logits]]:
         """Return each row's logits ``[M_r, C]`` by task; rows of similar length go through the encoder together."""
-        found: dict[str, list[Logits]] = {name: [_NO_LOGITS] * len(features) for name in tasks}
-        parts = cut(
-            [row.length for row in features],
-            num_sequences=[row.num_sequences for row in features],
-            max_tokens=self.max_tokens,
-        )
-        for part in parts:
-            rows = [features[n] for n in part]
-            for name, values in self._forward(rows, tasks).items():
-                for n, of_row in zip(part, values, strict=True):
-                    found[name][n] = of_row
-        return found
+        found = self.answering.logits([Question(row, "", "text", tuple(tasks)) for row in features])
+        return {name: [of_row[name] for of_row in found] for name in tasks}
+
+    def warm_up(self) -> None:
+        """Run the encoder and every head on a few made rows, so that the first answer takes no longer than others."""
+        self.answering.warm_up()
 
     @torch.inference_mode()
-    def _forward(self, rows: Sequence[Features], tasks: Sequence[str]) -> dict[str, list[Logits]]:
-        """Run one padded forward pass and cut the logits by rows."""
+    def forward(self, rows: Sequence[Features], asking: Mapping[str, Sequence[int]]) -> dict[str, list[Logits]]:
+        """Run one padded forward pass, each head on its rows, and cut the logits by rows.
+
+        Args:
+            rows: encoded rows.
+            asking: by task, the numbers of the rows that it is answered for.
+
+        Returns:
+            By task, the logits ``[M_r, C]`` of each of these rows.
+        """
         first = np.cumsum([0, *(row.num_sequences for row in rows)])[:-1].tolist()
-        targets = {name: self.tasks[name].task.target(rows, first_sequences=first) for name in tasks}
+        of = {name: [rows[n] for n in numbers] for name, numbers in asking.items()}
+        targets = {
+            name: self.tasks[name].task.target(of[name], first_sequences=[first[n] for n in numbers])
+            for name, numbers in asking.items()
+        }
         given = {name: target for name, target in targets.items() if target is not None}
         batch = collate(rows, pad_id=self._pad_id, targets=given).to(self.device)
         with autocast(self.precision, self.device):
             logits = self.network(batch)
-        cut_by_row = {}
-        for name in tasks:
-            task = self.tasks[name].task
-            condensed = task.condense(logits[name].float(), rows).cpu().numpy()
-            edges = np.cumsum([task.num_vectors(row) for row in rows])[:-1]
-            cut_by_row[name] = np.split(condensed, edges)
-        return cut_by_row
+        return {name: self._by_row(name, logits[name], of[name]) for name in asking}
 
-    def _choose(self, rows: Sequence[GivenRow], tasks: Sequence[str] | None) -> list[str]:
-        """Return the tasks to answer: the named ones, or all whose columns any of the rows has."""
-        if isinstance(tasks, str):
-            raise ConfigError(f"tasks is a list of names; put {tasks!r} into a list")
-        for name in tasks or ():
-            if name not in self.tasks:
-                known = ", ".join(self.tasks)
-                raise ConfigError(f"unknown task {name!r}; the model answers {known}{nearest(name, self.tasks)}")
-        if not rows:
-            return list(self.tasks if tasks is None else dict.fromkeys(tasks))
-        columns = columns_of(rows)
-        lacks = {name: lacking(served.input, columns) for name, served in self.tasks.items()}
-        if tasks is not None:
-            for name in tasks:
-                if lacks[name]:
-                    raise DataError(f"task {name!r} reads {listed(self.tasks[name].input.required)}; {lacks[name]}")
-            return list(dict.fromkeys(tasks))
-        chosen = [name for name in self.tasks if not lacks[name]]
-        if not chosen:
-            reads = (f"{name} reads {listed(served.input.required)}" for name, served in self.tasks.items())
-            raise DataError(f"no task can be answered: {next(filter(None, lacks.values()))}; {'; '.join(reads)}")
-        self._name_unanswered([name for name in self.tasks if lacks[name]])
-        return chosen
-
-    def _name_unanswered(self, tasks: Iterable[str]) -> None:
-        """Name tasks in the log that were not named before."""
-        new = [name for name in tasks if name not in self._unanswered]
-        self._unanswered.update(new)
-        if new:
-            _LOG.warning("not answered, because their columns are not given: %s", ", ".join(new))
-
-
-def _sharing(given: Input, *, are_texts: bool) -> object:
-    """Return what is equal for tasks that share an encoder pass; a plain text is read by all that read one text."""
-    given = given.as_served
-    if given.form not in ("text", "words"):
-        return given.sequences
-    return replace(given.sequences, form="text", columns=() if are_texts else given.columns)
-
-
-def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of at most `size` items."""
-    source = iter(items)
-    while chunk := list(islice(source, size)):
-        yield chunk
+    def _by_row(self, name: str, logits: Tensor, rows: Sequence[Features]) -> list[Logits]:
+        task = self.tasks[name].task
+        condensed = task.condense(logits.float(), rows).cpu().numpy()
+        return np.split(condensed, np.cumsum([task.num_vectors(row) for row in rows])[:-1])
 
 
 def _stored_encoder(stored: directory.ModelDirectory) -> str | None:

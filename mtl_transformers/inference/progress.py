@@ -59,7 +59,7 @@ def read_progress(target: Path) -> dict[str, Any] | None:
     """
     path = target / PROGRESS
     if not path.is_file():
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        if target.exists() and not _is_empty(target):
             raise DataError(
                 f"{target}: holds something else ({PROGRESS} is missing); name a directory that is new or empty"
             )
@@ -72,6 +72,11 @@ def read_progress(target: Path) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is malformed: {error}; remove {target}") from error
     return dict(content)
+
+
+def _is_empty(target: Path) -> bool:
+    """Return whether a directory holds nothing, or only what a run that was killed at once has left."""
+    return target.is_dir() and all(path.name.startswith(f".{PROGRESS}.") for path in target.iterdir())
 
 
 def run_of(content: Mapping[str, Any]) -> str:
@@ -95,8 +100,8 @@ def begin(target: Path, content: Mapping[str, Any], *, found: Mapping[str, Any] 
         differences = list(_differences(found, content))
         if differences:
             raise DataError(
-                f"{target} was begun otherwise: {'; '.join(differences)}. Give the same again, name another directory, or "
-                "start anew with --overwrite"
+                f"{target} was begun otherwise: {'; '.join(differences)}. Give the same again, name another directory, "
+                "or start anew with --overwrite"
             )
         return
     with disk_errors(target):
@@ -122,9 +127,10 @@ def made(target: Path, shard: Shard, *, run: str) -> Made | None:
 
 def remove_leftovers(target: Path) -> None:
     """Remove what writers that were killed left behind; other workers have nothing to write any more."""
-    for path in target.glob(f".{_SHARDS}.*.tmp"):
-        with suppress(OSError):
-            path.unlink()
+    for pattern in (_SHARDS, PROGRESS):
+        for path in target.glob(f".{pattern}.*.tmp"):
+            with suppress(OSError):
+                path.unlink()
 
 
 def _num_errors(metadata: pq.FileMetaData) -> int:

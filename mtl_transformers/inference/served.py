@@ -13,6 +13,7 @@ from mtl_transformers.errors import ConfigError, ModelError
 from mtl_transformers.model.head_spec import HeadSpec, head_spec_from_json
 from mtl_transformers.model.heads import Head
 from mtl_transformers.model.typed import check_fields
+from mtl_transformers.runtime.questions import Answerable
 from mtl_transformers.tasks.kinds import task_from_json
 from mtl_transformers.tasks.task import Task
 from mtl_transformers.text.cleaning import step_of
@@ -37,6 +38,11 @@ class ServedTask:
     dataset: str
     input: Input
     rows_seen: int = 0
+
+    @property
+    def answerable(self) -> Answerable:
+        """The task as it is answered."""
+        return Answerable(self.task.kind, self.dataset, self.input, self.task.decoder)
 
     def to_json(self, head: HeadSpec) -> dict[str, Any]:
         """Return the task's entry in ``tasks.json``."""

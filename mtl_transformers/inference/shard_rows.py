@@ -17,9 +17,9 @@ from mtl_transformers.inference.carried import row_as_read
 from mtl_transformers.inference.columns import column_of
 from mtl_transformers.inference.files import FileRow, read_rows
 from mtl_transformers.inference.input_files import InputFile, text_cell
-from mtl_transformers.inference.multitask import CHUNK_ROWS, chunked
 from mtl_transformers.inference.parquet import read_tables
 from mtl_transformers.inference.sharding import Shard
+from mtl_transformers.runtime.answering import CHUNK_ROWS, chunked
 
 
 @dataclass(frozen=True, slots=True)

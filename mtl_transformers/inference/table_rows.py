@@ -8,15 +8,16 @@ more than a label, a choice, a number or a text), ``<task>_score`` the score of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mtl_transformers.errors import ConfigError
-from mtl_transformers.tasks.task import Prediction, Task
+from mtl_transformers.runtime.answering import ERROR as ERROR
+from mtl_transformers.tasks.task import Task
+from mtl_transformers.text.decoders import Prediction
 from mtl_transformers.text.encoding import Features
 
 ID = "id"  # the key of a row's id in what is written
-ERROR = "error"  # likewise of the message of a row that cannot be read
 
 Cells = dict[str, Any]
 
@@ -81,8 +82,8 @@ def check_names(tasks: Iterable[str], *, carried: Iterable[str], errors: bool) -
     for name in carried:
         if name in names or name.removesuffix("_score") in names or (errors and name == ERROR):
             raise ConfigError(
-                f"column {name!r} of the input has the name of a column of the answers; keep others (--keep), rename it, "
-                "or leave the task out (--tasks)"
+                f"column {name!r} of the input has the name of a column of the answers; keep others (--keep), rename "
+                "it, or leave the task out (--tasks)"
             )
 
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
 from mtl_transformers.tasks.classification import Classification, ClassificationOptions
 from mtl_transformers.tasks.multi_label import MultiLabel
-from mtl_transformers.tasks.task import EncodedLabel, Logits, Task
+from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.tasks.token_classification import NO_LABEL, TokenClassification
+from mtl_transformers.text.decoders import Logits
 from mtl_transformers.text.decoding import softmax
 from mtl_transformers.text.encoding import Features, Form
 

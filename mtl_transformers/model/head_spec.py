@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.typed import check_fields
+from mtl_transformers.text.decoders import Vectors
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-Vectors = Literal["sequence", "sequences", "token"]
 HeadForm = Literal["sequence", "token", "answer", "choice", "ordinal", "embedding", "masked"]
 Pooling = Literal["first", "mean", "max", "attention"]
 Output = Literal["linear", "ordinal", "tied", "none"]

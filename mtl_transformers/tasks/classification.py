@@ -18,13 +18,14 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError, nearest
 from mtl_transformers.metrics.named import LabelScore, compute, metric, per_label
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
 from mtl_transformers.tasks.soft_labels import probabilities_of, soft_counts
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
-from mtl_transformers.text.decoding import decode_classification, decode_ordinal
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task, weighed
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.kinds_of_decoder import LabelDecoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class Classification(Task):
         labels: the labels in order; output c of the head is label c.
         counts: training rows of each label.
         named: whole numbers in the data are ids of `labels`.
+        temperature: what logits are divided by before they become probabilities.
+        min_score: probability below which a row gets no label; ``None``: each gets one.
     """
 
     kind: ClassVar[str] = "classification"
@@ -69,11 +72,14 @@ class Classification(Task):
     forms: ClassVar[tuple[Form, ...]] = ("text", "pair", "words")
     hub_task: ClassVar[str] = "text-classification"
     options_type: ClassVar[type[Any]] = ClassificationOptions
+    added: ClassVar[tuple[str, ...]] = ("temperature", "min_score")
 
     options: ClassificationOptions
     labels: tuple[Label, ...]
     counts: tuple[int, ...]
     named: bool
+    temperature: float = 1.0
+    min_score: float | None = None
 
     @classmethod
     def label_columns(cls, options: ClassificationOptions) -> tuple[str, ...]:
@@ -249,19 +255,15 @@ class Classification(Task):
             losses = losses * (labels @ weights if self.options.soft else weights[labels])
         return weighed(losses, target)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the most probable label of each row."""
-        decode = decode_ordinal if self.options.ordinal else decode_classification
-        decoded = decode(np.concatenate(logits), self.labels, top_k=top_k)
-        return [dict(prediction) for prediction in decoded]
+    @cached_property
+    def decoder(self) -> LabelDecoder:
+        """The most probable label of each row."""
+        return LabelDecoder(
+            labels=self.labels,
+            ordinal=self.options.ordinal,
+            temperature=self.temperature,
+            min_score=self.min_score,
+        )
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
         """Return the label by name; of probabilities the most probable one, and all."""

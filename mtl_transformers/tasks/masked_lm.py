@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Self, final
 
@@ -19,21 +20,14 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.metrics.named import LabelScore, compute
-from mtl_transformers.model.head_spec import HeadForm, Vectors
-from mtl_transformers.tasks.task import (
-    Cells,
-    EncodedLabel,
-    EncoderFacts,
-    LabelType,
-    Logits,
-    Prediction,
-    Task,
-    weighed,
-)
+from mtl_transformers.model.head_spec import HeadForm
+from mtl_transformers.tasks.task import Cells, EncodedLabel, EncoderFacts, LabelType, Task, weighed
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.embeddings import numbered
 from mtl_transformers.text.encoding import Features, Form
-from mtl_transformers.text.filling import NUM_BEST, UNKNOWN, decode_tokens
+from mtl_transformers.text.filling import NUM_BEST, UNKNOWN
 from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.kinds_of_decoder import TokensDecoder
 from mtl_transformers.text.masking import Vocabulary
 
 
@@ -147,9 +141,6 @@ class MaskedLM(Task):
         """Return a constant: every row has a text."""
         return 1
 
-    def _positions(self, row: Features) -> Sequence[Sequence[int]]:
-        return row.masked_positions
-
     def _labels(self, labels: Sequence[int], rows: Sequence[Features]) -> tuple[Tensor, int]:
         """Return the hidden tokens."""
         hidden = _hidden(rows)
@@ -170,18 +161,10 @@ class MaskedLM(Task):
         of_gold = logits.gather(-1, gold.clamp(min=0)) - total
         return torch.cat([gold.float(), of_gold, tokens.float(), best - total], dim=-1)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the most probable token in each place that was hidden."""
-        assert self.vocabulary is not None  # known to every task that is served
-        return [dict(prediction) for prediction in decode_tokens(logits, self.vocabulary.tokens, top_k=top_k)]
+    @cached_property
+    def decoder(self) -> TokensDecoder:
+        """The most probable token in each place that was hidden."""
+        return TokensDecoder(tokens=() if self.vocabulary is None else self.vocabulary.tokens)
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> None:
         """Return nothing: the hidden tokens stand beside the predicted ones."""

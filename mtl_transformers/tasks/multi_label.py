@@ -19,12 +19,13 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics.named import LabelScore, compute, metric, per_label
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
-from mtl_transformers.text.decoding import decode_multi_label
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task, weighed
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.kinds_of_decoder import LabelsDecoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,18 +190,10 @@ class MultiLabel(Task):
         losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
         return weighed(losses.masked_fill(labels.isnan(), 0.0), target)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the labels whose probability reaches their threshold, and every label's probability."""
-        decoded = decode_multi_label(np.concatenate(logits), self.labels, thresholds=self.thresholds)
-        return [dict(prediction) for prediction in decoded]
+    @cached_property
+    def decoder(self) -> LabelsDecoder:
+        """The labels whose probability reaches their threshold."""
+        return LabelsDecoder(labels=self.labels, thresholds=self.thresholds)
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, list[Label]]:
         """Return the labels by name."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, final
 
 import numpy as np
@@ -20,13 +21,14 @@ from torch.nn import functional
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError, nearest
 from mtl_transformers.metrics.named import LabelScore, compute
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks.grouped import by_group, groups_of_rows, weighed_groups
 from mtl_transformers.tasks.labels import ALL_NULL, listed, plain
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task
-from mtl_transformers.text.choosing import decode_choices
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
 from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.kinds_of_decoder import ChoiceDecoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,20 +151,10 @@ class MultipleChoice(Task):
         scores = by_group(logits[:, 0], target, fill=-torch.inf)
         return weighed_groups(functional.cross_entropy(scores, right, reduction="none"), target)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the most probable option of each row."""
-        if form == "pair":
-            columns = listed(_columns(self.options))
-            raise DataError(f"task {self.name!r}: {columns} is a single text; expected a list of options")
-        return [dict(prediction) for prediction in decode_choices([of_row[:, 0] for of_row in logits])]
+    @cached_property
+    def decoder(self) -> ChoiceDecoder:
+        """The most probable option of each row."""
+        return ChoiceDecoder(columns=_columns(self.options))
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
         """Return the right option by its place."""

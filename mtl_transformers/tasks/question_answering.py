@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, final
 
 import numpy as np
@@ -18,13 +19,15 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics.named import LabelScore, compute
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.answer_cells import AnswerCounts, answers_in, found_answers
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task
-from mtl_transformers.text.answers import decode_answers, pieces_of, spans_array
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task
+from mtl_transformers.text.answers import pieces_of, spans_array
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
 from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.kinds_of_decoder import AnswerDecoder
 
 STRIDE = 128  # tokens that two windows share, where the dataset does not say; BERT's
 
@@ -155,9 +158,6 @@ class QuestionAnswering(Task):
         _, counts = found_answers(answers_in(cells[0]) or (), text)
         return counts
 
-    def _positions(self, row: Features) -> Sequence[Sequence[int]]:
-        return [[0, *positions] for positions in row.word_positions]
-
     def _groups(self, rows: Sequence[Features], units: Sequence[int]) -> Tensor:
         sizes = [1 + len(pieces) for row in rows for pieces in row.word_indices]
         return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
@@ -192,25 +192,14 @@ class QuestionAnswering(Task):
         first = torch.searchsorted(windows, torch.arange(num_windows, device=windows.device))
         return (losses * target.weights[first]).sum()
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the best answer over all windows; ``top_k`` asks for more of the best ones than ``n_best``."""
-        found = decode_answers(
-            logits,
-            rows,
-            texts,
-            max_pieces=self.options.max_answer_length,
-            num_best=max(self.options.n_best, top_k or 1),
+    @cached_property
+    def decoder(self) -> AnswerDecoder:
+        """The best answer over all windows."""
+        return AnswerDecoder(
+            max_answer_length=self.options.max_answer_length,
+            n_best=self.options.n_best,
             threshold=self.options.no_answer_threshold if self.num_unanswered else None,
         )
-        return [dict(prediction) for prediction in found]
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> list[dict[str, Any]]:
         """Return all right answers; none where there is no answer."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
@@ -20,13 +21,14 @@ from torch.nn import functional
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics.named import LabelScore, compute
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks.grouped import by_group, groups_of_rows, weighed_groups
 from mtl_transformers.tasks.labels import ALL_NULL, number
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task
-from mtl_transformers.text.choosing import decode_candidates, decode_rankings
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
 from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.kinds_of_decoder import RankingDecoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,21 +174,10 @@ class Ranking(Task):
         losses = functional.binary_cross_entropy_with_logits(scores, goals, reduction="none") * judged
         return weighed_groups(losses.sum(dim=1) / judged.sum(dim=1), target)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the scores of each query's candidates and their order; of a pair the score alone."""
-        flat = [of_row[:, 0] for of_row in logits]
-        as_probability = self.options.loss == "pointwise"
-        if form == "pair":
-            return [dict(prediction) for prediction in decode_candidates(flat, as_probability=as_probability)]
-        return [dict(prediction) for prediction in decode_rankings(flat, as_probability=as_probability)]
+    @cached_property
+    def decoder(self) -> RankingDecoder:
+        """The scores of each query's candidates and their order."""
+        return RankingDecoder(as_probability=self.options.loss == "pointwise")
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
         """Return the relevances, null where one is missing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, final
 
 import numpy as np
@@ -20,11 +21,12 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics.named import LabelScore, compute
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks.labels import ALL_NULL, distinct, number
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
-from mtl_transformers.text.decoding import decode_regression
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task, weighed
+from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.kinds_of_decoder import ValuesDecoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,18 +145,10 @@ class Regression(Task):
         errors = (logits - labels.nan_to_num()).masked_fill(labels.isnan(), 0.0)
         return weighed(errors.square(), target)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the targets in the unit of the data."""
-        decoded = decode_regression(np.concatenate(logits), self.targets, mean=self.mean, scale=self.scale)
-        return [dict(prediction) for prediction in decoded]
+    @cached_property
+    def decoder(self) -> ValuesDecoder:
+        """The targets in the unit of the data."""
+        return ValuesDecoder(targets=self.targets, mean=self.mean, scale=self.scale)
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, Any]:
         """Return the values in the unit of the data, null where one is missing."""

@@ -23,21 +23,14 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.metrics.named import LabelScore, compute
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks.labels import ALL_NULL, number
-from mtl_transformers.tasks.task import (
-    Cells,
-    EncodedLabel,
-    EncoderFacts,
-    LabelType,
-    Logits,
-    Prediction,
-    Task,
-    weighed,
-)
-from mtl_transformers.text.embeddings import decode_embeddings, nearest, numbered
+from mtl_transformers.tasks.task import Cells, EncodedLabel, EncoderFacts, LabelType, Task, weighed
+from mtl_transformers.text.decoders import Prediction, Vectors
+from mtl_transformers.text.embeddings import nearest, numbered
 from mtl_transformers.text.encoding import Features, Form
 from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.kinds_of_decoder import EmbeddingDecoder
 
 GROUP_SIZE = 16
 TEMPERATURE = 0.05
@@ -228,17 +221,10 @@ class Similarity(Task):
         right = torch.arange(len(first), device=first.device)
         return F.cross_entropy(scores.masked_fill(~compared, -torch.inf), right, reduction="none")
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return the embedding of each text, and of two the cosine."""
-        return [dict(prediction) for prediction in decode_embeddings(logits)]
+    @cached_property
+    def decoder(self) -> EmbeddingDecoder:
+        """The embedding of each text, and of two the cosine."""
+        return EmbeddingDecoder()
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> dict[str, float]:
         """Return the cosine that the score stands for."""

@@ -23,7 +23,8 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import ConfigError, ModelError
 from mtl_transformers.metrics.named import LabelScore
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
+from mtl_transformers.text.decoders import Decoder, Logits, Prediction, Vectors
 from mtl_transformers.text.encoding import Alignment, Features, Form
 from mtl_transformers.text.inputs import Input
 from mtl_transformers.text.masking import Vocabulary
@@ -35,11 +36,6 @@ Cells = tuple[Any, ...]
 
 EncodedLabel = int | Sequence[Any] | None
 """A label as a number, numbers, or answers with their places; ``None`` is null, NaN a null cell."""
-
-Prediction = dict[str, Any] | list[dict[str, Any]]
-"""The JSON object of one task for one row (DESIGN §4 "Predictions")."""
-
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,7 @@ class Task(ABC):
     options_type: ClassVar[type[Any]]  # the dataclass of the kind's options
     groups_rows: ClassVar[bool] = False  # whether a row of the plan is a query with its candidates
     unstored: ClassVar[tuple[str, ...]] = ()  # fields that the encoder gives, and tasks.json does not hold
+    added: ClassVar[tuple[str, ...]] = ()  # fields that the first directories lack; their defaults say what these had
 
     name: str
     metrics: tuple[str, ...]
@@ -201,7 +198,11 @@ class Task(ABC):
         """Return what predictions need of some rows' logits ``[M, C]``: all, or less where they are very many."""
         return logits
 
+    @property
     @abstractmethod
+    def decoder(self) -> Decoder:
+        """What is read of the encoder's output, and how logits become predictions."""
+
     def decode(
         self,
         logits: Sequence[Logits],
@@ -211,15 +212,8 @@ class Task(ABC):
         form: Form,
         top_k: int | None = None,
     ) -> list[Prediction]:
-        """Turn each row's logits ``[M_r, C]`` into its prediction.
-
-        Args:
-            logits: per row, the vectors that the row's target named.
-            rows: the encoded rows.
-            texts: the raw text, or the words joined by one space.
-            form: how the rows were given.
-            top_k: classification also gives the probabilities of the k best labels.
-        """
+        """Turn each row's logits into its prediction: `Decoder.decode`."""
+        return self.decoder.decode(logits, rows, texts=texts, form=form, top_k=top_k)
 
     @abstractmethod
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> Any:
@@ -253,12 +247,7 @@ class Task(ABC):
 
     def num_vectors(self, row: Features) -> int:
         """Return how many vectors the head reads of a row."""
-        match self.vectors:
-            case "sequence":
-                return 1
-            case "sequences":
-                return row.num_sequences
-        return sum(map(len, self._positions(row)))
+        return self.decoder.num_vectors(row)
 
     def target(
         self,
@@ -285,10 +274,10 @@ class Task(ABC):
         if not kept:
             return None
         chosen = [rows[r] for r in kept]
-        sequences, positions = self._pointers(chosen, [first_sequences[r] for r in kept])
+        sequences, positions = self.decoder.pointers(chosen, [first_sequences[r] for r in kept])
         pointed = Target(
-            sequences=sequences,
-            positions=positions,
+            sequences=torch.from_numpy(sequences),
+            positions=None if positions is None else torch.from_numpy(positions),
             groups=self._groups(chosen, kept if units is None else [units[r] for r in kept]),
         )
         if labels is None:
@@ -301,26 +290,6 @@ class Task(ABC):
             num_items=num_items,
             num_rows=len(kept),
         )
-
-    def _pointers(self, rows: Sequence[Features], first: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """Return the sequence ``[M]`` and token position ``[M]`` of every vector the head reads."""
-        if self.vectors == "sequence":
-            return torch.tensor(first, dtype=torch.int64), None
-        sequences: list[int] = []
-        positions: list[int] = []
-        for row, start in zip(rows, first, strict=True):
-            if self.vectors == "sequences":
-                sequences += range(start, start + row.num_sequences)
-                continue
-            for offset, of_sequence in enumerate(self._positions(row)):
-                sequences += [start + offset] * len(of_sequence)
-                positions += of_sequence
-        pointers = torch.tensor(sequences, dtype=torch.int64)
-        return pointers, None if self.vectors == "sequences" else torch.tensor(positions, dtype=torch.int64)
-
-    def _positions(self, row: Features) -> Sequence[Sequence[int]]:
-        """Return, per sequence, the token positions that the head reads."""
-        return row.word_positions
 
     def _groups(self, rows: Sequence[Features], units: Sequence[int]) -> Tensor | None:
         """Return the number ``[M]`` of what each vector is compared within; ``None``: it stands for itself."""
@@ -382,7 +351,7 @@ class Task(ABC):
         """
         known = {field.name: field for field in fields(cls) if field.name not in cls.unstored}
         given = {key: value for key, value in values.items() if key != "kind"}
-        if given.keys() != known.keys():
+        if not known.keys() - set(cls.added) <= given.keys() <= known.keys():
             different = sorted(given.keys() ^ known.keys())
             raise ModelError(
                 f"tasks.json: task {values.get('name')!r} of kind {cls.kind!r}: keys {different} are missing or "

@@ -19,12 +19,14 @@ from torch import Tensor
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError
 from mtl_transformers.metrics.named import LabelScore, compute, per_label
-from mtl_transformers.model.head_spec import HeadForm, Vectors
+from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.span_cells import SpanCounts, char_spans_in, check_ends, spans_of, tags_in
-from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Logits, Prediction, Task, weighed
-from mtl_transformers.text.decoding import Decoding, decode_spans, decode_tags, decode_word_spans
+from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task, weighed
+from mtl_transformers.text.decoders import Prediction, Vectors
+from mtl_transformers.text.decoding import Decoding
 from mtl_transformers.text.encoding import Features, Form
+from mtl_transformers.text.kinds_of_decoder import SpansDecoder, TagsDecoder
 from mtl_transformers.text.tags import (
     OUTSIDE,
     CharSpan,
@@ -232,22 +234,14 @@ class TokenClassification(Task):
         assert target.labels is not None  # training targets have labels
         return weighed(F.cross_entropy(logits, target.labels, reduction="none", ignore_index=NO_LABEL), target)
 
-    def decode(
-        self,
-        logits: Sequence[Logits],
-        rows: Sequence[Features],
-        *,
-        texts: Sequence[str],
-        form: Form,
-        top_k: int | None = None,
-    ) -> list[Prediction]:
-        """Return spans with character offsets, or one tag for each word for plain tags."""
-        if self.options.scheme == "plain":
-            return [dict(prediction) for prediction in decode_tags(logits, self.labels, rows)]
-        decode = decode_word_spans if form == "words" else decode_spans
-        scheme, decoding = self.options.train_as, self.options.decoding
-        found = decode(logits, self.labels, rows, texts, scheme=scheme, decoding=decoding)
-        return [[dict(span) for span in spans] for spans in found]
+    @cached_property
+    def decoder(self) -> TagsDecoder | SpansDecoder:
+        """Spans with character offsets, or one tag for each word for plain tags."""
+        return (
+            TagsDecoder(labels=self.labels)
+            if self.options.scheme == "plain"
+            else SpansDecoder(labels=self.labels, scheme=self.options.train_as, decoding=self.options.decoding)
+        )
 
     def gold(self, label: EncodedLabel, row: Features, *, text: str, form: Form) -> Any:
         """Return the spans with character offsets, or the plain tags."""

@@ -19,8 +19,9 @@ from itertools import pairwise
 import numpy as np
 
 from mtl_transformers.errors import ConfigError
-from mtl_transformers.text.edits import WORD, Edited, Replacement, replaced
+from mtl_transformers.text.edits import Edited, Replacement, replaced
 from mtl_transformers.text.noise import Synonyms, misspelt, recased, renamed
+from mtl_transformers.text.word import WORD
 
 CHANGES = ("word_swap", "token_dropout", "random_mask", "synonyms", "typos", "casing")
 _MOVING = 2  # of them move or remove words
@@ -66,7 +67,7 @@ class _Drawn:
 class Augmenter:
     """Augments texts and lists of words; the same seed gives the same result.
 
-    A word of a text is `edits.WORD`; of a list, an item that holds one. Punctuation stays where it is.
+    A word of a text is `word.WORD`; of a list, an item that holds one. Punctuation stays where it is.
 
     Attributes:
         how: the probabilities.

@@ -18,7 +18,8 @@ from typing import Literal
 import regex
 import stopwords
 
-from mtl_transformers.text.edits import WORD, Edited, Replacement, replaced
+from mtl_transformers.text.edits import Edited, Replacement, replaced
+from mtl_transformers.text.word import WORD
 
 NormalForm = Literal["NFKC", "NFC", "NFKD", "NFD"]
 

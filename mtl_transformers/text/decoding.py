@@ -32,9 +32,12 @@ _ROWS_AT_ONCE = 256  # whose legal tags are searched together
 
 
 class ClassPrediction(TypedDict):
-    """The most probable label; ``scores`` holds the best few where they were asked for."""
+    """The most probable label, or null where it is not probable enough; ``score`` is its probability in both cases.
 
-    label: str | int
+    ``scores`` holds the best few where they were asked for.
+    """
+
+    label: str | int | None
     score: float
     scores: NotRequired[dict[str, float]]
 
@@ -80,7 +83,12 @@ class SpanPrediction(TypedDict):
 
 
 def decode_classification(
-    logits: Array, labels: Sequence[str | int], *, top_k: int | None = None
+    logits: Array,
+    labels: Sequence[str | int],
+    *,
+    top_k: int | None = None,
+    temperature: float = 1.0,
+    min_score: float | None = None,
 ) -> list[ClassPrediction]:
     """Choose each row's most probable label by softmax.
 
@@ -88,30 +96,43 @@ def decode_classification(
         logits: ``[N, C]``.
         labels: ``C`` names in order; of equal probabilities the earlier label is chosen.
         top_k: also give the probabilities of this many labels.
+        temperature: what the logits are divided by (Guo et al. 2017, arXiv:1706.04599, section 4.2).
+        min_score: probability below which there is no label.
     """
-    return _best_labels(softmax(logits), labels, top_k=top_k)
+    return _best_labels(softmax(logits / temperature), labels, top_k=top_k, min_score=min_score)
 
 
-def decode_ordinal(logits: Array, labels: Sequence[str | int], *, top_k: int | None = None) -> list[ClassPrediction]:
+def decode_ordinal(
+    logits: Array,
+    labels: Sequence[str | int],
+    *,
+    top_k: int | None = None,
+    temperature: float = 1.0,
+    min_score: float | None = None,
+) -> list[ClassPrediction]:
     """Choose each row's most probable step of a scale, in a cumulative link model (McCullagh 1980, section 2).
 
     Args:
         logits: ``[N, C - 1]`` logits of lying above each cut, descending.
         labels: ``C`` names in the order of the scale.
-        top_k: as of `decode_classification`.
+        top_k: as of `decode_classification`, and so the others.
+        temperature: likewise.
+        min_score: likewise.
     """
-    above = sigmoid(logits)
+    above = sigmoid(logits / temperature)
     bounds = np.pad(above, ((0, 0), (1, 0)), constant_values=1.0)
-    return _best_labels(bounds - np.pad(above, ((0, 0), (0, 1))), labels, top_k=top_k)
+    return _best_labels(bounds - np.pad(above, ((0, 0), (0, 1))), labels, top_k=top_k, min_score=min_score)
 
 
 def _best_labels(
-    probabilities: NDArray[np.float64], labels: Sequence[str | int], *, top_k: int | None
+    probabilities: NDArray[np.float64], labels: Sequence[str | int], *, top_k: int | None, min_score: float | None
 ) -> list[ClassPrediction]:
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
     predictions = []
     for row, order in zip(probabilities.tolist(), ranked.tolist(), strict=True):
-        prediction = ClassPrediction(label=labels[order[0]], score=row[order[0]])
+        score = row[order[0]]
+        is_sure = min_score is None or score >= min_score
+        prediction = ClassPrediction(label=labels[order[0]] if is_sure else None, score=score)
         if top_k is not None:
             prediction["scores"] = {str(labels[index]): row[index] for index in order[:top_k]}
         predictions.append(prediction)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Protocol
 
-from mtl_transformers.text.cleaning import clean, clean_words
 from mtl_transformers.text.edits import Edited
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.rows import Options, RowOf
@@ -78,7 +77,7 @@ def edited_row(row: RowOf, steps: Sequence[str], noise: Noise | None) -> EditedR
     if not steps and noise is None:
         return EditedRow(row)
     if isinstance(row, list):
-        words, numbers = clean_words(row, steps), list(range(len(row)))
+        words, numbers = [_cleaned(word, steps).text for word in row], list(range(len(row)))
         if noise is not None:
             words, numbers = noise.of_words(words)
         return EditedRow(words, words=row, numbers=numbers)
@@ -94,5 +93,13 @@ def edited_row(row: RowOf, steps: Sequence[str], noise: Noise | None) -> EditedR
 
 
 def _edit(text: str, steps: Sequence[str], noise: Noise | None) -> Edited:
-    cleaned = clean(text, steps)
+    cleaned = _cleaned(text, steps)
     return cleaned if noise is None else cleaned.then(noise.of_text(cleaned))
+
+
+def _cleaned(text: str, steps: Sequence[str]) -> Edited:
+    if not steps:
+        return Edited(text)
+    from mtl_transformers.text.cleaning import clean  # whose libraries a model without cleaning does not need
+
+    return clean(text, steps)

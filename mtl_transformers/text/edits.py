@@ -1,7 +1,7 @@
 """A text made from another, and the way of characters from the one to the other and back.
 
-Owns the type that cleaning and augmenting share, and what a word of a text is to both. Does not know why a text is
-changed. Characters are Python code points.
+Owns the type that cleaning and augmenting share. Does not know why a text is changed. Characters
+are Python code points.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import regex
-
 Replacement = tuple[int, int, str]
 """The characters ``[start, end)`` of a text, of which there is at least one, and what takes their place."""
-
-WORD = regex.compile(r"\w+(?:['’-]\w+)*")
-"""Letters, digits and marks, with apostrophes and hyphens between them (``don't``, ``e-mail``). A script that does
-not part its words has one of them from one punctuation mark to the next."""
 
 
 @dataclass(frozen=True, slots=True)

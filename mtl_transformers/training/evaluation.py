@@ -12,10 +12,12 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from mtl_transformers.data.encoded import EncodedInput, EncodedSplit
-from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
+from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.metrics.named import LabelScore
 from mtl_transformers.plan.mixing import digest
-from mtl_transformers.tasks.task import EncodedLabel, Prediction, Task
+from mtl_transformers.runtime.answering import CHUNK_ROWS
+from mtl_transformers.tasks.task import EncodedLabel, Task
+from mtl_transformers.text.decoders import Prediction
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import hidden
 from mtl_transformers.training.reduce import attempt, end_together, from_main_process

@@ -21,7 +21,7 @@ from mtl_transformers.data.review import Review
 from mtl_transformers.data.spec import DatasetSpec
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel, ServedTask
-from mtl_transformers.inference.text_encoders import TextEncoders
+from mtl_transformers.inference.text_encoders import text_encoders
 from mtl_transformers.model.encoder import Encoder, head_pooler, load_encoder
 from mtl_transformers.model.freezing import enable_gradient_checkpointing, freeze
 from mtl_transformers.model.head_spec import head_spec
@@ -30,6 +30,7 @@ from mtl_transformers.model.masked_head import start_from_pretrained
 from mtl_transformers.model.network import Network
 from mtl_transformers.model.tokenizer import Tokenizer, load_tokenizer, vocabulary
 from mtl_transformers.plan.plan import Plan, PlanDataset, make_plan
+from mtl_transformers.runtime.text_encoders import TextEncoders
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.tasks.task import EncoderFacts, Task
 from mtl_transformers.text.augmenting import Augmenter
@@ -86,7 +87,7 @@ def prepare(config: Config) -> Experiment:
     apply_settings(encoder, config)
     fitted = fit_tasks(config, tables, known=source.tasks if source else {})
     lengths = max_lengths(config, encoder)
-    encoders = TextEncoders(tokenizer, uses_token_types=encoder.uses_token_types)
+    encoders = text_encoders(tokenizer, uses_token_types=encoder.uses_token_types)
     facts = EncoderFacts(encoder.hidden_size, vocabulary(tokenizer, size=encoder.config.vocab_size))
     tasks = {
         name: ServedTask(

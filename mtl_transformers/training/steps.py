@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtl_transformers.batch import MicroBatch, Target, collate, cut
+from mtl_transformers.batch import MicroBatch, Target, collate
 from mtl_transformers.data.augmented import augmented
 from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.model.tokenizer import pad_id, vocabulary
@@ -28,6 +28,7 @@ from mtl_transformers.tasks.task import EncodedLabel, Task
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.inputs import hidden
 from mtl_transformers.text.masking import Vocabulary
+from mtl_transformers.text.padding import cut
 from mtl_transformers.training.experiment import Experiment
 from mtl_transformers.training.reduce import end_together, sum_over_processes
 

@@ -15,7 +15,8 @@ import pytest
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference import files
 from mtl_transformers.inference.bulk import predict_file
-from mtl_transformers.inference.multitask import CHUNK_ROWS, MultiTaskModel
+from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.runtime.answering import CHUNK_ROWS
 
 Rows = Sequence[Mapping[str, Any]]
 

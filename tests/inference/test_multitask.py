@@ -5,17 +5,21 @@ import logging
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sealing import seal
 
 from mtl_transformers.errors import ConfigError, DataError, ModelError
-from mtl_transformers.inference.multitask import MultiTaskModel, chunked
+from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.precision import has_fast_bf16
+from mtl_transformers.runtime.answering import chunked
 
 FULL = {
     "body": "refund my card in Berlin please",
@@ -288,16 +292,84 @@ def test_tasks_with_an_equal_input_share_one_encoder_pass(model: MultiTaskModel)
     assert passes == [1]
 
 
-def test_each_other_input_takes_one_pass_more(model: MultiTaskModel) -> None:
+def test_each_other_input_is_another_sequence_of_the_pass(model: MultiTaskModel) -> None:
     with encoder_passes(model) as passes:
         model.predict([FULL, FULL])
-    assert passes == [2, 2, 2, 2]  # body, the pair, the words, and eight tokens of body
+    assert passes == [8]  # of each row: body, the pair, the words, and eight tokens of body
 
 
 def test_a_text_given_for_several_columns_is_encoded_once_for_each_length(model: MultiTaskModel) -> None:
     with encoder_passes(model) as passes:
         model.predict(["refund my card"])
-    assert passes == [1, 1]
+    assert passes == [2]
+
+
+def test_each_head_reads_the_rows_that_ask_for_it_and_no_others(model: MultiTaskModel) -> None:
+    rows = model.answering.ask(["refund my card", "the parcel to Berlin"], ["intent", "topics"])
+    one, other = (row.questions[0] for row in rows)
+    with encoder_passes(model) as passes:
+        apart = model.answering.run([replace(one, tasks=("intent",)), replace(other, tasks=("topics",))])
+    assert passes == [2]
+    assert [list(of_row) for of_row in apart] == [["intent"], ["topics"]]
+    together = model.answering.run([one, other])
+    np.testing.assert_allclose(apart[0]["intent"], together[0]["intent"], atol=1e-5)
+    np.testing.assert_allclose(apart[1]["topics"], together[1]["topics"], atol=1e-5)
+
+
+# rows that cannot be read
+
+
+BAD_ROWS = {
+    "null": None,
+    "a number": 3,
+    "an empty text": "",
+    "half a surrogate pair": "a\ud800",
+    "bytes": b"refund",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS.values(), ids=BAD_ROWS.keys())
+def test_a_row_that_cannot_be_read_has_a_message_and_does_not_change_its_neighbours(
+    model: MultiTaskModel, bad: Any
+) -> None:
+    rows = ["refund my card", bad, "the parcel to Berlin"]
+    first, kept, last = model.predict(rows, tasks=["intent", "entities"], errors="keep")
+    assert list(kept) == ["error"]
+    assert_same([first, last], model.predict([rows[0], rows[2]], tasks=["intent", "entities"]))
+    with pytest.raises(DataError, match="row 2"):
+        model.predict(rows, tasks=["intent", "entities"])
+
+
+def test_rows_that_all_cannot_be_read_are_messages(model: MultiTaskModel) -> None:
+    kept = model.predict([{"body": None}, {"body": 1}], tasks=["intent"], errors="keep")
+    assert [list(of_row) for of_row in kept] == [["error"], ["error"]]
+    assert kept[0]["error"] == "'body': None: expected a text that is not empty"
+
+
+# threads
+
+
+def test_threads_that_share_a_model_get_the_answers_of_one(model: MultiTaskModel) -> None:
+    rng = random.Random(0)
+    texts = [" ".join(rng.choices(TEXTS, k=rng.randint(1, 4))) for _ in range(40)]
+    tasks = [["intent"], ["brief", "entities"], ["urgency"]]  # of several lengths and forms
+    expected = [[model.predict([text], tasks=of)[0] for text in texts] for of in tasks]
+
+    def ask(number: int) -> tuple[int, int, Any]:
+        which, place = number % len(tasks), number % len(texts)
+        return which, place, model.predict([texts[place]], tasks=tasks[which])[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        for which, place, found in pool.map(ask, range(240)):
+            assert_same(found, expected[which][place])
+
+
+def test_a_warm_model_answers_as_a_cold_one(model_dir: Path) -> None:
+    cold, warm = (MultiTaskModel.from_pretrained(model_dir, device="cpu", precision="fp32") for _ in range(2))
+    with encoder_passes(warm) as passes:
+        warm.warm_up()
+    assert sum(passes) >= 2 * len(warm.tasks)
+    assert_same(warm.predict([FULL]), cold.predict([FULL]))
 
 
 # options

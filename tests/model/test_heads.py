@@ -19,9 +19,10 @@ from mtl_transformers.batch import Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoded import Encoded
 from mtl_transformers.model.encoder import head_pooler, load_encoder
-from mtl_transformers.model.head_spec import HeadForm, HeadSpec, Vectors, head_spec, head_spec_from_json
+from mtl_transformers.model.head_spec import HeadForm, HeadSpec, head_spec, head_spec_from_json
 from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.network import Network
+from mtl_transformers.text.decoders import Vectors
 
 EncoderDir = Callable[[str], Path]
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from mtl_transformers.batch import MicroBatch, Target
 from mtl_transformers.errors import ModelError
 from mtl_transformers.model.encoder import head_pooler, load_encoder
-from mtl_transformers.model.head_spec import HeadSpec, Vectors, head_spec
+from mtl_transformers.model.head_spec import HeadSpec, head_spec
 from mtl_transformers.model.heads import Head, build_head
 from mtl_transformers.model.network import Network
+from mtl_transformers.text.decoders import Vectors
 
 EncoderDir = Callable[[str], Path]
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from mtl_transformers.batch import cut
 from mtl_transformers.plan import batching
 from mtl_transformers.plan.plan import PlanDataset, make_plan
 from mtl_transformers.plan.table import PlanLine, fill, plan_lines
+from mtl_transformers.text.padding import cut
 
 
 def table(name, size):

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from mtl_transformers import MultiTaskModel, train
-from mtl_transformers.batch import cut
 from mtl_transformers.config import Config
 from mtl_transformers.inference.multitask import ServedTask
 from mtl_transformers.model.network import Network
 from mtl_transformers.plan.batching import StepRows
+from mtl_transformers.text.padding import cut
 from mtl_transformers.training.experiment import prepare
 from mtl_transformers.training.steps import item_losses, micro_batch_of, training_data
 

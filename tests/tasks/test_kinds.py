@@ -70,11 +70,19 @@ def test_a_task_is_rebuilt_from_its_json(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_or_extra_key_in_json_is_refused_by_name(kind: str) -> None:
     values = example(kind).to_json()
-    for key in (field.name for field in fields(KINDS[kind]) if field.name not in ("name", *KINDS[kind].unstored)):
+    spared = ("name", *KINDS[kind].unstored, *KINDS[kind].added)
+    for key in (field.name for field in fields(KINDS[kind]) if field.name not in spared):
         with pytest.raises(ModelError, match=f"task 't'.*{key}"):
             task_from_json({name: value for name, value in values.items() if name != key})
     with pytest.raises(ModelError, match="'extra'"):
         task_from_json({**values, "extra": 1})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_that_the_first_directories_lack_has_its_default(kind: str) -> None:
+    values = example(kind).to_json()
+    old = {name: value for name, value in values.items() if name not in KINDS[kind].added}
+    assert task_from_json(old).to_json() == values
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mtl_transformers.errors import ConfigError
 from mtl_transformers.text.augmenting import CHANGES, Augment, Augmenter
-from mtl_transformers.text.edits import WORD
+from mtl_transformers.text.word import WORD
 
 SYNONYMS = {"card": ["bank card", "pass"], "york": ["Leeds"]}
 NOTHING = Augment(share=1)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_transformers.text.edits import WORD, Edited, replaced
+from mtl_transformers.text.edits import Edited, replaced
+from mtl_transformers.text.word import WORD
 
 Model = list[tuple[str, frozenset[int]]]
 

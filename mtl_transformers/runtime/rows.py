@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mtl_transformers.errors import DataError
 from mtl_transformers.text.encoding import Form
@@ -13,28 +13,33 @@ from mtl_transformers.text.rows import RowOf, excerpt_of, row_of
 GivenRow = str | Mapping[str, Any]
 
 
-def check_rows(rows: Sequence[GivenRow]) -> None:
+def check_rows(rows: Sequence[GivenRow], *, errors: Literal["raise", "keep"] = "raise") -> None:
     """Refuse what is no sequence of texts or of mappings.
+
+    Args:
+        rows: what was given.
+        errors: ``keep``: a row that is neither is no reason; it has an error of its own when it is read.
 
     Raises:
         DataError: with what was expected.
     """
     if isinstance(rows, str | Mapping):
         raise DataError(f"rows are a list; got one {'text' if isinstance(rows, str) else 'row'}: put it into a list")
-    texts = 0
+    texts, mappings = 0, 0
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, str | Mapping):
-            raise DataError(f"row {number} is a {type(row).__name__}; expected a text or a mapping of columns")
         texts += isinstance(row, str)
-    if texts not in (0, len(rows)):
+        mappings += isinstance(row, Mapping)
+        if errors == "raise" and texts + mappings < number:
+            raise DataError(f"row {number} is a {type(row).__name__}; expected a text or a mapping of columns")
+    if texts and mappings:
         raise DataError(f"{texts} of {len(rows)} rows are texts, the others mappings; give all in one form")
 
 
 def columns_of(rows: Sequence[GivenRow]) -> list[str] | None:
     """Return the columns that any of some checked rows has; ``None`` where they are texts."""
-    if rows and isinstance(rows[0], str):
+    if any(isinstance(row, str) for row in rows):
         return None
-    return list(dict.fromkeys(column for row in rows for column in row))
+    return list(dict.fromkeys(column for row in rows if isinstance(row, Mapping) for column in row))
 
 
 def lacking(given: Input, columns: Sequence[str] | None) -> str | None:
@@ -53,8 +58,11 @@ def read_row(row: GivenRow, given: Input) -> tuple[RowOf, Form]:
     Raises:
         DataError: a column is missing, null, empty, of another type or no valid Unicode.
     """
+    cells: tuple[Any, ...]
     if isinstance(row, str):
-        cells: tuple[Any, ...] = (row,)
+        cells = (row,)
+    elif not isinstance(row, Mapping):
+        raise DataError(f"the row is a {type(row).__name__}; expected a text or a mapping of columns")
     elif missing := [column for column in given.required if column not in row]:
         raise DataError(f"no column {missing[0]!r}; it has {listed(row)}")
     else:
@@ -70,6 +78,15 @@ def read_row(row: GivenRow, given: Input) -> tuple[RowOf, Form]:
     except UnicodeEncodeError as error:
         raise DataError(f"{listed(given.columns)} is no valid Unicode: {error}") from error
     return found, form
+
+
+def made_row(given: Input, num_words: int) -> GivenRow:
+    """Return a row that an input can read, with a number of words in each text."""
+    text = " ".join(["word"] * num_words)
+    row: dict[str, Any] = dict.fromkeys(given.columns, text)
+    if given.form == "options" and len(given.columns) == given.num_context + 1:
+        row[given.columns[-1]] = [text, text]
+    return row
 
 
 def listed(names: Iterable[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -65,10 +64,8 @@ def make_shards(model: MultiTaskModel, run: ShardRun, *, on_rows: Callable[[int]
     """
     answered = _answered(model, run)
     for shard in run.missing:
-        if not shard.num_rows:  # of an input without rows
-            _write(run, shard, ())
-    for shard, chunks in groupby(answered, key=lambda of: of[0].shard):
-        _write(run, shard, _told(chunks, on_rows))
+        _write(run, shard, _of_shard(answered, shard, on_rows))
+    next(answered, None)  # at its end it tells how many texts were cut
     present = present_of(run)
     if present.is_complete:
         remove_leftovers(run.target)
@@ -105,11 +102,15 @@ def _check_answered(run: ShardRun, chunk: Chunk, answers: Sequence[Mapping[str, 
             raise DataError(f"{path}: row {number}, {answer[ERROR]}; --errors keep answers the others")
 
 
-def _told(
-    chunks: Iterable[tuple[Chunk, list[Any]]], on_rows: Callable[[int], object] | None
+def _of_shard(
+    answered: Iterator[tuple[Chunk, list[Any]]], shard: Shard, on_rows: Callable[[int], object] | None
 ) -> Iterator[tuple[Chunk, list[Any]]]:
-    for chunk, answers in chunks:
+    """Yield the answers of a shard, and ask for no row of the next one: what is complete is put in its place first."""
+    num_rows = 0
+    while num_rows < shard.num_rows:
+        chunk, answers = next(answered)
         yield chunk, answers
+        num_rows += len(answers)
         if on_rows is not None:
             on_rows(len(answers))
 

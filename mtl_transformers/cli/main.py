@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from mtl_transformers.cli.arguments import rank
+from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "clean-labels": clean_labels,
+    "calibrate": calibrate,
     "push": push,
 }
 

@@ -76,7 +76,6 @@ class MultiTaskModel:
         self.network = network
         self.tokenizer = tokenizer
         self.precision = precision
-        self.max_tokens = max_tokens
         self.encoder_name = encoder_name or network.encoder.source
         self.encoders = text_encoders(tokenizer, uses_token_types=network.encoder.uses_token_types)
         self.vocabulary = vocabulary(tokenizer, size=network.encoder.config.vocab_size)
@@ -140,6 +139,15 @@ class MultiTaskModel:
             max_tokens=max_tokens,
             encoder_name=_stored_encoder(stored),
         )
+
+    @property
+    def max_tokens(self) -> int:
+        """Padded tokens of one forward pass; memory, not answers."""
+        return self.answering.max_tokens
+
+    @max_tokens.setter
+    def max_tokens(self, value: int) -> None:
+        self.answering.max_tokens = value
 
     @property
     def device(self) -> torch.device:

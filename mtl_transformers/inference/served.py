@@ -137,6 +137,11 @@ def _mismatch(task: Task) -> str | None:
     counts = values.get("counts", (1,))
     if min(counts, default=0) < 0 or not any(counts) or values.get("num_rows", 1) < 1:
         return "its counts are not those of training rows"
+    if not 1e-3 <= values.get("temperature", 1.0) <= 1e3:
+        return f"temperature {values['temperature']} does not lie between 0.001 and 1,000"
+    for share in (*values.get("thresholds", ()), values.get("min_score") or 0.0):
+        if not 0 <= share <= 1:
+            return f"{share} is no probability from which a label could be predicted"
     return None
 
 

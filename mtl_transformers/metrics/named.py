@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Inputs = Literal["labels", "values", "tags", "scores", "answers", "rankings", "any"]
 Rows = Sequence[Sequence[str]] | Sequence[Sequence[float]]
 
+NO_ANSWER = -1
+"""The label id of a row that is not answered: it is wrong whatever is right, and no label of its own."""
+
 FOREIGN = "evaluate:"
 """The prefix of a metric that `evaluate` loads by id or path."""
 
@@ -36,10 +39,11 @@ class Metric:
 
     Attributes:
         name: as in the config.
-        inputs: what it compares. ``labels``: label ids ``[N]`` or 0/1 rows ``[N, C]``; ``values``: numbers
-            ``[N]``; ``tags``: one list of tags for each row; ``scores``: a score of each label, ``[N, C]``
-            (of two labels also ``[N]``), with label ids or 0/1 rows; ``answers``: a text for each question, with a list
-            of the right ones; ``rankings``: one list for each query, of scores and of relevances; ``any``: unknown.
+        inputs: what it compares. ``labels``: label ids ``[N]``, `NO_ANSWER` among the predicted ones, or 0/1 rows
+            ``[N, C]``; ``values``: numbers ``[N]``; ``tags``: one list of tags for each row; ``scores``: a score of
+            each label, ``[N, C]`` (of two labels also ``[N]``), with label ids or 0/1 rows; ``answers``: a text for
+            each question, with a list of the right ones; ``rankings``: one list for each query, of scores and of
+            relevances; ``any``: unknown.
         higher_is_better: its direction; assumed of a foreign metric.
         low: its lowest value; ``None`` where there is none or it is unknown.
         high: its highest value; likewise.

@@ -25,17 +25,18 @@ def _accuracy(predictions: Sequence[object], references: Sequence[object]) -> fl
 
 
 def _prf(part: int, average: str) -> Callable[[Sequence[object], Sequence[object]], float]:
-    """Return precision (0), recall (1) or F1 (2), averaged over the labels that occur."""
+    """Return precision (0), recall (1) or F1 (2), averaged over the labels that occur; an id below 0 is none."""
 
     def score(predictions: Sequence[object], references: Sequence[object]) -> float:
         from sklearn.metrics import precision_recall_fscore_support
 
         gold, predicted = np.asarray(references), np.asarray(predictions)
         single = gold.ndim == 2 and gold.shape[1] == 1
+        occurring = None if gold.ndim == 2 else [label for label in np.union1d(gold, predicted) if label >= 0]
         columns = precision_recall_fscore_support(
             gold.ravel() if single else gold,
             predicted.ravel() if single else predicted,
-            labels=[1] if single else None,
+            labels=[1] if single else occurring,
             average=average,
             zero_division=0,
         )

@@ -117,8 +117,8 @@ def save(
     _check_tasks(tasks, heads, place=str(path))
     contents = {
         HEADS: tensors_to_bytes(heads),
-        TASKS: _json(tasks),
-        METRICS: _json(_finite(metrics)),
+        TASKS: json_bytes(tasks),
+        METRICS: json_bytes(finite(metrics)),
     }
     with replacing(path, marker=TASKS) as new:
         _save_encoder(encoder, encoder_source, new)
@@ -217,16 +217,17 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
         clean.save_pretrained(target)
 
 
-def _json(content: object) -> bytes:
+def json_bytes(content: object) -> bytes:
+    """Return the bytes of a JSON file of a model directory."""
     return f"{json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
     """Replace numbers that JSON cannot hold by None."""
     if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

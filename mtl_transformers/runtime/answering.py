@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 class Answering:
     """The tasks of a model, and the way from rows to their answers.
 
-    Threads may share it: what it holds does not change.
+    Threads may share it.
 
     Args:
         tasks: by name.

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from mtl_transformers.errors import ModelError
 from mtl_transformers.runtime.answering import MAX_TOKENS, Answer, Answering
@@ -22,6 +23,12 @@ from mtl_transformers.runtime.rows import GivenRow
 from mtl_transformers.text.decoders import Logits
 from mtl_transformers.text.encoding import Features
 from mtl_transformers.text.padding import padded
+
+RUNTIME_ERRORS: tuple[type[Exception], ...] = (
+    *(states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf, states.ModelLoaded),
+    *(states.NoSuchFile, states.NotImplemented, states.RuntimeException, RuntimeError, ValueError),
+)
+"""What onnxruntime raises of a graph that it cannot load; they have no class in common."""
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -61,7 +68,7 @@ class OnnxModel:
             session = onnxruntime.InferenceSession(
                 str(directory.path / GRAPH), _options(num_threads), providers=["CPUExecutionProvider"]
             )
-        except (RuntimeError, ValueError, NotImplementedError) as error:
+        except RUNTIME_ERRORS as error:
             raise ModelError(f"{directory.path / GRAPH}: onnxruntime cannot run it: {error}") from error
         _check_graph(directory, session)
         return cls(directory, session, max_tokens=max_tokens)

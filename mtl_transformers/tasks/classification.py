@@ -17,15 +17,18 @@ from torch import Tensor
 
 from mtl_transformers.batch import Target
 from mtl_transformers.errors import DataError, nearest
-from mtl_transformers.metrics.named import LabelScore, compute, metric, per_label
+from mtl_transformers.metrics.named import NO_ANSWER, LabelScore, compute, metric, per_label
 from mtl_transformers.model.head_spec import HeadForm
 from mtl_transformers.tasks import labels as label_sets
 from mtl_transformers.tasks.labels import Label
+from mtl_transformers.tasks.ordinal import ordinal_losses
 from mtl_transformers.tasks.soft_labels import probabilities_of, soft_counts
 from mtl_transformers.tasks.task import Cells, EncodedLabel, LabelType, Task, weighed
 from mtl_transformers.text.decoders import Prediction, Vectors
 from mtl_transformers.text.encoding import Features, Form
 from mtl_transformers.text.kinds_of_decoder import LabelDecoder
+
+_ON_SCALE = ("kappa_quadratic", "mae")  # metrics that count how far off a label is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class Classification(Task):
     def legal_metrics(cls, options: ClassificationOptions) -> tuple[str, ...]:
         """Return the metrics of this kind; on a scale, how far off a label is counts too."""
         own = ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall", "matthews", "roc_auc")
-        return ("kappa_quadratic", "mae", *own) if options.ordinal else own
+        return (*_ON_SCALE, *own) if options.ordinal else own
 
     @classmethod
     def option_problems(cls, options: ClassificationOptions) -> Mapping[str, str]:
@@ -279,18 +282,25 @@ class Classification(Task):
     ) -> dict[str, float]:
         """Compare label ids; ``roc_auc`` compares the probabilities of all labels, so it needs all as ``top_k``.
 
-        Probabilities count as their most probable label.
+        Probabilities count as their most probable label. No label is a wrong answer: on a scale the farthest step.
         """
-        predicted = self._predicted(predictions)
-        places = self._places(labels)
+        predicted, places = self._predicted(predictions), self._places(labels)
         return {
-            name: compute(
-                name,
-                predictions=self._probabilities(predictions) if metric(name).inputs == "scores" else predicted,
-                references=places,
-            )
+            name: compute(name, predictions=self._compared(name, predicted, places, predictions), references=places)
             for name in self.metrics
         }
+
+    def _compared(
+        self, name: str, predicted: Sequence[int], places: NDArray[np.int64], predictions: Sequence[Prediction]
+    ) -> Sequence[Any]:
+        """Return what a metric compares."""
+        if metric(name).inputs == "scores":
+            return self._probabilities(predictions)
+        if name not in _ON_SCALE:
+            return predicted
+        last = len(self.labels) - 1
+        farthest = np.where(2 * places > last, 0, last).tolist()
+        return [far if place == NO_ANSWER else place for place, far in zip(predicted, farthest, strict=True)]
 
     def score_per_label(
         self, labels: Sequence[EncodedLabel], predictions: Sequence[Prediction], rows: Sequence[Features]
@@ -319,24 +329,11 @@ class Classification(Task):
         return values.argmax(axis=1) if self.options.soft else values
 
     def _predicted(self, predictions: Sequence[Any]) -> list[int]:
-        return [self._known[str(prediction["label"])] for prediction in predictions]
+        answers = [prediction["label"] for prediction in predictions]
+        return [NO_ANSWER if label is None else self._known[str(label)] for label in answers]
 
     def _probabilities(self, predictions: Sequence[Any]) -> list[list[float]]:
         return [[prediction["scores"][str(label)] for label in self.labels] for prediction in predictions]
-
-
-def ordinal_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the negative log-likelihood ``[M]`` of places on a scale, in a cumulative link model.
-
-    Args:
-        logits: ``[M, C - 1]`` logits of lying above each cut, descending.
-        labels: ``[M]`` places from 0 to C - 1.
-    """
-    above = F.pad(logits, (1, 0), value=torch.inf)  # every label lies above no cut …
-    above = F.pad(above, (0, 1), value=-torch.inf)  # … and below the last
-    upper, lower = above.gather(1, labels[:, None])[:, 0], above.gather(1, labels[:, None] + 1)[:, 0]
-    # P(lower < z < upper) = sigmoid(upper) · sigmoid(-lower) · (1 - exp(lower - upper)), without cancellation
-    return -(F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper)))
 
 
 def _counts(cells: Iterable[Cells]) -> Counter[Label]:

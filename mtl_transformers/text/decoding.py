@@ -99,7 +99,7 @@ def decode_classification(
         temperature: what the logits are divided by (Guo et al. 2017, arXiv:1706.04599, section 4.2).
         min_score: probability below which there is no label.
     """
-    return _best_labels(softmax(logits / temperature), labels, top_k=top_k, min_score=min_score)
+    return _best_labels(softmax(logits.astype(np.float64) / temperature), labels, top_k=top_k, min_score=min_score)
 
 
 def decode_ordinal(
@@ -119,7 +119,7 @@ def decode_ordinal(
         temperature: likewise.
         min_score: likewise.
     """
-    above = sigmoid(logits / temperature)
+    above = sigmoid(logits.astype(np.float64) / temperature)
     bounds = np.pad(above, ((0, 0), (1, 0)), constant_values=1.0)
     return _best_labels(bounds - np.pad(above, ((0, 0), (0, 1))), labels, top_k=top_k, min_score=min_score)
 

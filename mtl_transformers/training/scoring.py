@@ -55,13 +55,12 @@ def evaluate_directory(
         ModelError: the model lacks a task of the config.
         DataError: no dataset has the split, or a label there; a label that the model never saw.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"split {split!r}: expected {', '.join(SPLITS)}{nearest(split, SPLITS)}")
-    scored = _with_tasks(model, _scored_tasks(model, config))
+    check_split(split)
+    scored = scored_model(model, config)
     scores: dict[str, TaskScores] = {}
     labels: dict[str, list[LabelScore]] = {}
     lines: list[str] = []
-    for encoded in _encoded(scored, config, split):
+    for encoded in encoded_splits(scored, config, split):
         answers = predict_split(scored, encoded)
         scores |= score_split(scored, encoded, answers)
         labels |= score_labels(scored, encoded, answers)
@@ -78,6 +77,22 @@ def evaluate_directory(
     if without := [name for name in config.tasks if name not in scores]:
         _LOG.warning("not scored, because %s has no labels for them: %s", split, ", ".join(without))
     return SplitReport({name: scores[name] for name in in_order}, {name: labels[name] for name in in_order})
+
+
+def check_split(split: str) -> None:
+    """Raise ConfigError for a name that no split has."""
+    if split not in SPLITS:
+        raise ConfigError(f"split {split!r}: expected {', '.join(SPLITS)}{nearest(split, SPLITS)}")
+
+
+def scored_model(model: MultiTaskModel, config: Config) -> MultiTaskModel:
+    """Return a model with the tasks of a config only, with the config's columns and metrics.
+
+    Raises:
+        ModelError: the model lacks a task of the config, or holds it as another kind.
+        ConfigError: the config means another head, or a metric would be loaded with its code.
+    """
+    return _with_tasks(model, _scored_tasks(model, config))
 
 
 def _scored_tasks(model: MultiTaskModel, config: Config) -> dict[str, ServedTask]:
@@ -116,8 +131,14 @@ def _with_tasks(model: MultiTaskModel, tasks: Mapping[str, ServedTask]) -> Multi
     return MultiTaskModel(model.network, model.tokenizer, tasks, precision=model.precision, max_tokens=model.max_tokens)
 
 
-def _encoded(model: MultiTaskModel, config: Config, split: str) -> Iterator[EncodedSplit]:
-    """Yield the split of every dataset that has it, encoded as its tasks are served."""
+def encoded_splits(model: MultiTaskModel, config: Config, split: str) -> Iterator[EncodedSplit]:
+    """Yield the split of every dataset that has it, encoded as its tasks are served.
+
+    Args:
+        model: of `scored_model`.
+        config: where the data lie.
+        split: train, validation or test.
+    """
     loaded = {
         name: load_tables(dataset_spec(name, section, config.tasks), seed=config.seed)
         for name, section in config.data.items()

@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -360,3 +361,64 @@ def test_a_row_counts_as_much_as_it_weighs() -> None:
     assert weighed is not None
     assert weighed.num_items == 2  # weights leave the number of items alone
     assert float(task.loss(logits, weighed)) == pytest.approx(0.5 * alone[0] + 3 * alone[1], rel=1e-6)
+
+
+def abstaining(labels: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Predictions without an answer where the label is None, whose probabilities point at a in any case."""
+    return [{"label": label, "score": 0.6, "scores": {"a": 0.6, "b": 0.3, "c": 0.1}} for label in labels]
+
+
+def test_a_row_without_an_answer_is_wrong_and_no_label_of_its_own() -> None:
+    task = fit(["a", "b", "c"], metrics=["accuracy", "f1_micro", "f1_macro", "precision", "recall"])
+    found = task.score([0, 0, 1, 1], abstaining(["a", None, "b", None]), [])
+    assert found == pytest.approx(
+        {
+            "accuracy": 0.5,
+            "f1_micro": 2 / 3,  # two of two answers are right, and two of four rows are answered right
+            "f1_macro": 2 / 3,
+            "precision": 1.0,
+            "recall": 0.5,
+        }
+    )
+    a, b, c = task.score_per_label([0, 0, 1, 1], abstaining(["a", None, "b", None]), [])
+    assert [(of.precision, of.recall, of.support) for of in (a, b, c)] == [(1.0, 0.5, 2), (1.0, 0.5, 2), (0.0, 0.0, 0)]
+
+
+def test_no_answer_at_all_scores_nothing() -> None:
+    task = fit(["a", "b", "c"], metrics=["accuracy", "f1_micro", "f1_macro", "f1_weighted", "matthews"])
+    assert set(task.score([0, 1], abstaining([None, None]), []).values()) == {0.0}
+
+
+def test_probabilities_are_ranked_whether_there_is_an_answer_or_not() -> None:
+    task = fit(["a", "b"], metrics=["roc_auc"])
+    sure = [{"label": "a", "score": p, "scores": {"a": p, "b": 1 - p}} for p in (0.9, 0.6, 0.7, 0.55)]
+    unsure = [{**of, "label": None} for of in sure]
+    assert task.score([0, 1, 0, 1], unsure, []) == task.score([0, 1, 0, 1], sure, []) == {"roc_auc": 1.0}
+
+
+def test_on_a_scale_no_answer_is_the_farthest_step() -> None:
+    task = fit([1, 2, 3], ordinal=True, metrics=["mae", "kappa_quadratic", "accuracy"])
+    given = [{"label": label, "score": 0.5, "scores": {}} for label in (1, None, None, 3)]
+    as_farthest = [{**of, "label": 3 if n == 1 else 1 if n == 2 else of["label"]} for n, of in enumerate(given)]
+    found = task.score([0, 0, 2, 2], given, [])
+    assert found["mae"] == 1.0  # two steps off twice, in four rows
+    assert found == task.score([0, 0, 2, 2], as_farthest, [])
+
+
+def test_the_temperature_is_applied_in_full_precision_and_the_least_score_after_it() -> None:
+    task = replace(fit(["a", "b"]), temperature=2.0, min_score=0.7)
+    logits = [
+        np.asarray([[0.0, 2 * math.log(3.0)]], dtype=np.float32),
+        np.asarray([[2 * math.log(2.0), 0.0]], np.float32),
+    ]
+    sure, unsure = task.decode(logits, [ROW, ROW], texts=["", ""], form="text", top_k=2)
+    assert sure == {
+        "label": "b",
+        "score": pytest.approx(0.75),
+        "scores": {"b": pytest.approx(0.75), "a": pytest.approx(0.25)},
+    }
+    assert (unsure["label"], unsure["score"]) == (None, pytest.approx(2 / 3))
+    close = np.asarray([[1.0, np.nextafter(np.float32(1), np.float32(2))]], dtype=np.float32)
+    assert replace(task, temperature=0.3, min_score=None).decode([close], [ROW], texts=[""], form="text") == [
+        {"label": "b", "score": pytest.approx(0.5)}
+    ]

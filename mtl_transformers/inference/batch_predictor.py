@@ -27,7 +27,10 @@ class BatchPredictor:
     """Answers batches of columns with a model that is loaded at the first one.
 
         ray.data.read_parquet("in/").map_batches(
-            BatchPredictor, fn_constructor_args=["runs/tickets/best"], concurrency=4, batch_size=4096
+            BatchPredictor,
+            fn_constructor_args=["runs/tickets/best"],
+            compute=ray.data.ActorPoolStrategy(size=4),
+            batch_size=4096,
         )
 
     Args:

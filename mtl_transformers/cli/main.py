@@ -19,6 +19,7 @@ import typer
 from mtl_transformers.cli.arguments import rank
 from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
+from mtl_transformers.cli.plain import import_, split
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
 from mtl_transformers.cli.sharing import push
@@ -31,6 +32,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "clean-labels": clean_labels,
+    "split": split,
+    "import": import_,
     "calibrate": calibrate,
     "push": push,
 }

@@ -1,5 +1,6 @@
 """The config: one YAML file, parsed once and strictly into frozen values."""
 
+from mtl_transformers.config.card_section import CardConfig
 from mtl_transformers.config.data_section import (
     AugmentConfig,
     DataConfig,
@@ -20,13 +21,14 @@ from mtl_transformers.config.sections import (
     TrackingConfig,
     TrainingConfig,
 )
-from mtl_transformers.config.specs import dataset_spec
+from mtl_transformers.config.specs import card_words, dataset_spec
 from mtl_transformers.config.tasks import TaskConfig, first_metric
 
 __all__ = [
     "AugmentConfig",
     "BalancingConfig",
     "BestConfig",
+    "CardConfig",
     "Config",
     "DataConfig",
     "EncoderConfig",
@@ -39,6 +41,7 @@ __all__ = [
     "TaskConfig",
     "TrackingConfig",
     "TrainingConfig",
+    "card_words",
     "dataset_spec",
     "first_metric",
     "load_config",

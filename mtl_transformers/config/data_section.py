@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from mtl_transformers.config.licenses import License
 from mtl_transformers.config.values import (
     Bool,
     Count,
@@ -177,6 +178,8 @@ class DataConfig(Section):
     """The configuration of a hub dataset."""
     revision: Text | None = None
     """A revision of a hub id."""
+    license: License | None = None
+    """The licence of the data as the hub spells it, for the model card."""
     files: Mapping[str, str | tuple[str, ...] | Mapping[str, str]] | str | tuple[str, ...] | None = None
     """Paths or globs by split; without splits they are train. Of parallel files a path for each column of a split."""
     options: Mapping[str, JsonValue] = {}

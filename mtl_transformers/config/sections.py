@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from mtl_transformers.config.card_section import CardConfig
 from mtl_transformers.config.data_section import DataConfig
 from mtl_transformers.config.tasks import AnyTask
 from mtl_transformers.config.values import (
@@ -202,6 +203,8 @@ class Config(Section):
     """Which model is kept as ``best/``."""
     tracking: TrackingConfig = TrackingConfig()
     """Where metrics go besides ``metrics.jsonl``."""
+    card: CardConfig = CardConfig()
+    """What the model card says that no training knows."""
 
     def to_yaml(self) -> str:
         """Return the resolved config as YAML that `load_config` reads back to an equal config."""

@@ -1,9 +1,10 @@
-"""From a dataset's section to the plain values that ``data`` works with."""
+"""From a section to the plain values that other places work with: ``data`` a dataset's, the model card a person's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from mtl_transformers.config.card_section import CardConfig
 from mtl_transformers.config.data_section import (
     AugmentConfig,
     DataConfig,
@@ -25,6 +26,7 @@ from mtl_transformers.data.spec import (
     StratifiedSplit,
     TimeSplit,
 )
+from mtl_transformers.model.card_content import CardWords
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.text.augmenting import Augment
 
@@ -108,3 +110,8 @@ def _augment(section: AugmentConfig) -> Augment:
         casing=section.casing,
         synonyms_file=None if section.synonyms is None else section.synonyms.file,
     )
+
+
+def card_words(section: CardConfig) -> CardWords:
+    """Return the section ``card`` as plain values."""
+    return CardWords(**section.model_dump())

@@ -8,8 +8,10 @@ head.
     ├── config.json  model.safetensors   the plain encoder as the family's AutoModel expects it
     ├── tokenizer.json …                 AutoTokenizer opens it
     ├── heads.safetensors                heads.<task>.<parameter>
-    ├── tasks.json                       {"format_version": 1, "tasks": {<task>: {"head": {…} or null, …}}}
-    ├── metrics.json                     {<task>: {<split>: {<metric>: number, or null where undefined}}}
+    ├── tasks.json                       {"format_version": 1, "tasks": {<task>: {"head": {…} or null, …}}, …}; for the
+    │                                    card "datasets": [{…}] and "card": {…}, which first directories lack
+    ├── metrics.json                     {<task>: {<split>: {<metric>: number, or null where undefined, "num_rows",
+    │                                    "baseline": {<metric>: …}}}}
     ├── README.md                        the model card, which may be edited
     └── manifest.json                    sizes and SHA-256 of all of the above but README.md, versions of libraries
 
@@ -29,8 +31,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
@@ -39,6 +39,7 @@ from transformers.utils import logging as transformers_logging
 from mtl_transformers.errors import FileError, ModelError
 from mtl_transformers.model.card import is_hub_id
 from mtl_transformers.model.encoder import Encoder, encoder_state
+from mtl_transformers.model.fetching import fetch
 from mtl_transformers.model.head_spec import has_parameters
 from mtl_transformers.model.tensors import read_tensors, tensors_to_bytes
 from mtl_transformers.model.verifying import (
@@ -47,7 +48,6 @@ from mtl_transformers.model.verifying import (
     CONFIG,
     CONVERT,
     ENCODER_FILES,
-    FILES,
     HEADS,
     METRICS,
     TOKENIZER,
@@ -122,7 +122,7 @@ def save(
     }
     with replacing(path, marker=TASKS) as new:
         _save_encoder(encoder, encoder_source, new)
-        _save_tokenizer(tokenizer, new)
+        save_tokenizer(tokenizer, new)
         files = {entry.name: facts_of_file(entry) for entry in sorted(new.iterdir())}
         for name, content in contents.items():
             write_file(new / name, content)
@@ -170,7 +170,7 @@ def _save_encoder(encoder: Encoder, source: Path | None, target: Path) -> None:
     if source is not None:
         _copy_encoder(source, target)
         return
-    with _library_errors(target / WEIGHTS), _no_progress_bar():
+    with library_errors(target / WEIGHTS), no_progress_bar():
         encoder.model.save_pretrained(target, state_dict=encoder_state(encoder))
 
 
@@ -184,7 +184,7 @@ def _copy_encoder(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _library_errors(path: Path) -> Iterator[None]:
+def library_errors(path: Path) -> Iterator[None]:
     """Turn what the libraries raise that write by themselves into a `FileError`."""
     try:
         yield
@@ -197,7 +197,7 @@ def _library_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """Keep transformers from drawing a bar for the one file it writes."""
     drawn = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own gap
@@ -208,12 +208,12 @@ def _no_progress_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, target: Path) -> None:
     """Write the tokenizer without the padding and truncation that using it has left in its state."""
     clean = copy.deepcopy(tokenizer)
     clean.backend_tokenizer.no_padding()
     clean.backend_tokenizer.no_truncation()
-    with _library_errors(target / TOKENIZER):
+    with library_errors(target / TOKENIZER):
         clean.save_pretrained(target)
 
 
@@ -239,21 +239,12 @@ def _find(name: str | Path, revision: str | None) -> Path:
         if revision is not None:
             raise ModelError(f"{name} is a local directory without revisions; leave out revision {revision!r}.")
         return path
-    wanted = (
-        f"no model {str(name)!r}. A name is a directory that holds {TASKS}, as runs/tickets/best, "
-        "or a hub id of the form owner/name"
-    )
     if path.exists() or not is_hub_id(str(name)):
-        raise ModelError(f"{wanted}.")
-    try:
-        return Path(snapshot_download(str(name), revision=revision, allow_patterns=list(FILES)))
-    except (OSError, HFValidationError) as error:
-        raise ModelError(f"{wanted}; there is no such directory, and the hub gave: {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its type's name where it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(
+            f"no model {str(name)!r}. A name is a directory that holds {TASKS}, as runs/tickets/best, or a hub id of "
+            "the form owner/name."
+        )
+    return fetch(str(name), revision=revision)
 
 
 def _read_heads(path: Path) -> dict[str, Tensor]:

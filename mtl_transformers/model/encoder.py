@@ -190,7 +190,7 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
         raise ModelError(f"encoder {name!r} is a directory and has no revisions: remove {revision!r}.")
     if path is not None:
         vet(path)
-    config = _load_config(name, place, revision)
+    config = load_encoder_config(name, place, revision)
     vet_config(config.to_dict(), place=f"encoder {name!r}: config.json")
     _check_is_encoder(name, config)
     _check_attention(name, config, attention)
@@ -200,7 +200,7 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
             "are never read: convert them where you trust them, with save_pretrained of transformers."
         )
     try:
-        with _quiet():
+        with quiet():
             model, info = AutoModel.from_pretrained(
                 place,
                 config=config,
@@ -227,7 +227,17 @@ def load_encoder(name: str, *, revision: str | None = None, attention: str = "au
     return Encoder(model, pooler={} if info["missing_keys"] else pooler, source=name, path=path)
 
 
-def _load_config(name: str, place: str, revision: str | None) -> PretrainedConfig:
+def load_encoder_config(name: str, place: str, revision: str | None = None) -> PretrainedConfig:
+    """Load a configuration, without the attention that it may name.
+
+    Args:
+        name: as `resolve` takes it, for messages.
+        place: what `resolve` made of it.
+        revision: of a hub id.
+
+    Raises:
+        ModelError: transformers cannot read it.
+    """
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(place, revision=revision, trust_remote_code=False)
     except LOADING_ERRORS as error:
@@ -272,7 +282,7 @@ def _check_attention(name: str, config: PretrainedConfig, attention: str) -> Non
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence transformers' own table and progress bar: what they report becomes an error here."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.ERROR)

@@ -4,6 +4,7 @@ Owns the choice of file and the quirks of tokenizers that mark the start of a wo
 Encoding itself is ``text/encoding.py``.
 """
 
+import copy
 import json
 from pathlib import Path
 
@@ -118,6 +119,35 @@ def vocabulary(tokenizer: PreTrainedTokenizerFast, *, size: int) -> Vocabulary:
         special_ids=tuple(sorted(set(tokenizer.all_special_ids))),
         tokens=[by_id.get(number, "") for number in range(max(by_id) + 1)],
     )
+
+
+def plain_tokenizer(
+    tokenizer: PreTrainedTokenizerFast, *, max_length: int, uses_token_types: bool
+) -> PreTrainedTokenizerFast:
+    """Return a copy that gives a plain model of transformers what our encoding gives it.
+
+    Args:
+        tokenizer: one that `load_tokenizer` returned.
+        max_length: where it truncates when it is asked to.
+        uses_token_types: whether the encoder tells the two texts of a pair apart by token types: the class of a
+            tokenizer may give them or not, whatever the encoder reads.
+    """
+    made = copy.deepcopy(tokenizer)
+    made.model_max_length = max_length
+    made.model_input_names = ["input_ids", *(["token_type_ids"] if uses_token_types else []), "attention_mask"]
+    made.init_kwargs["model_input_names"] = made.model_input_names  # which is what is saved
+    return made
+
+
+def same_tokenizer(one: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -> bool:
+    """Tell whether two tokenizers encode every text alike, and pad and mask with the same tokens."""
+    special = [(each.pad_token_id, each.mask_token_id) for each in (one, other)]
+    return special[0] == special[1] and text_backend(one).to_str() == text_backend(other).to_str()
+
+
+def glues_words(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Tell whether transformers glues given words together with this tokenizer, unless it is told not to."""
+    return text_backend(tokenizer).to_str() != words_backend(tokenizer).to_str()
 
 
 def pad_id(tokenizer: PreTrainedTokenizerFast) -> int:

@@ -18,6 +18,7 @@ CONFIG, INDEX = "config.json", "model.safetensors.index.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 _OBJECTS = (CONFIG, INDEX, "tokenizer.json", TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json")
 _ADAPTER = "adapter_config.json"
+_MOST_LABELS = 1_000_000
 _REFUSED = {
     "quantization_config": "its weights are quantised; use the encoder that they were made from",
     "transformers_weights": "it names other weights than model.safetensors; rename them and remove the key",
@@ -54,6 +55,9 @@ def vet_config(config: Mapping[str, Any], *, place: str) -> None:
     for key, reason in _REFUSED.items():
         if config.get(key) is not None:
             raise ModelError(f"{place}: the key {key} is not supported: {reason}.")
+    labels = config.get("num_labels")
+    if isinstance(labels, int) and labels > _MOST_LABELS:  # transformers makes a name for each
+        raise ModelError(f"{place}: num_labels {labels:,} is more than {_MOST_LABELS:,}. Is that the right file?")
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -170,6 +170,19 @@ class Classification(Task):
         return tuple(map(str, self.labels))
 
     @property
+    def in_words(self) -> str:
+        """One label, or a step of a scale."""
+        kind = "steps of a scale" if self.options.ordinal else "labels"
+        return f"one of {len(self.labels)} {kind}"
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """The temperature, and below which probability there is no label."""
+        scaled = f"logits are divided by {self.temperature:.4g} before they become probabilities"
+        given = (scaled,) if self.temperature != 1.0 else ()
+        return given if self.min_score is None else (*given, f"below a probability of {self.min_score:.4g}, no label")
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Training rows of each label."""
         return dict(zip(map(str, self.labels), self.counts, strict=True))
@@ -317,11 +330,7 @@ class Classification(Task):
         total = sum(self.counts)
         shares = {label: rows / total for label, rows in zip(self.labels, self.counts, strict=True)}
         best = max(shares, key=lambda label: shares[label])
-        return {
-            "label": best,
-            "score": shares[best],
-            "scores": {str(label): share for label, share in shares.items()},
-        }
+        return {"label": best, "score": shares[best], "scores": {str(name): share for name, share in shares.items()}}
 
     def _places(self, labels: Sequence[EncodedLabel]) -> NDArray[np.int64]:
         """Return each label's place."""

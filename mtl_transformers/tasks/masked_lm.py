@@ -133,6 +133,11 @@ class MaskedLM(Task):
         return ()
 
     @property
+    def in_words(self) -> str:
+        """Hidden tokens."""
+        return "the token in each place that is hidden by the mask token"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Nothing: tokens are no labels."""
         return {}

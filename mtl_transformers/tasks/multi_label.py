@@ -147,6 +147,20 @@ class MultiLabel(Task):
         return tuple(map(str, self.labels))
 
     @property
+    def in_words(self) -> str:
+        """Any number of labels."""
+        return f"any number of {len(self.labels)} labels"
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """The threshold of each label, or of all where they are equal."""
+        if len(set(self.thresholds)) == 1:
+            return (f"a label is answered from a probability of {self.thresholds[0]:.4g} on",)
+        pairs = zip(self.output_names, self.thresholds, strict=True)
+        listed = ", ".join(f"{label} {threshold:.4g}" for label, threshold in pairs)
+        return (f"a label is answered from its own probability on: {listed}",)
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Training rows that have each label."""
         return dict(zip(map(str, self.labels), self.counts, strict=True))

@@ -128,6 +128,11 @@ class MultipleChoice(Task):
         return ()
 
     @property
+    def in_words(self) -> str:
+        """One of a row's options."""
+        return "one of the options of the row"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Nothing: likewise."""
         return {}

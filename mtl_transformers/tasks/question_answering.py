@@ -141,6 +141,20 @@ class QuestionAnswering(Task):
         return ()
 
     @property
+    def in_words(self) -> str:
+        """A span, or none where training had such rows."""
+        span = "the span of the second text that answers the first"
+        return f"{span}, or that there is none" if self.num_unanswered else span
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """The longest answer, and when there is none."""
+        longest = f"an answer has at most {self.options.max_answer_length} pieces"
+        threshold = self.options.no_answer_threshold
+        surer = f"there is none where its logit is higher than the best answer's by more than {threshold:.4g}"
+        return (longest, surer) if self.num_unanswered else (longest,)
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Nothing: there are no labels."""
         return {}

@@ -138,6 +138,11 @@ class Ranking(Task):
         return ()
 
     @property
+    def in_words(self) -> str:
+        """An order, and scores."""
+        return "the order of the candidates of a query, and a score of each"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Nothing: relevances are numbers."""
         return {}

@@ -119,6 +119,11 @@ class Regression(Task):
         return self.targets
 
     @property
+    def in_words(self) -> str:
+        """A number, or several."""
+        return "a number" if len(self.targets) == 1 else f"{len(self.targets)} numbers"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Nothing: numbers have no label set."""
         return {}

@@ -170,6 +170,11 @@ class Similarity(Task):
         return ()
 
     @property
+    def in_words(self) -> str:
+        """Embeddings."""
+        return "an embedding of each text, and the cosine of two"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Nothing: pairs have no label set."""
         return {}

@@ -161,6 +161,16 @@ class Task(ABC):
 
     @property
     @abstractmethod
+    def in_words(self) -> str:
+        """What an answer is, for the model card."""
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """How scores become answers where that was set, for the model card; a clause each."""
+        return ()
+
+    @property
+    @abstractmethod
     def label_counts(self) -> Mapping[str, int]:
         """Training items per label, for tables and cards; empty where there are no labels."""
 

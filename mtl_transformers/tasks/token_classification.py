@@ -158,6 +158,14 @@ class TokenClassification(Task):
         return self.names
 
     @property
+    def in_words(self) -> str:
+        """Spans, or a tag for each word."""
+        if self.options.scheme == "plain":
+            return f"one of {len(self.names)} tags for each word"
+        number = len(self.names)
+        return "spans with one label" if number == 1 else f"spans, each with one of {number} labels"
+
+    @property
     def label_counts(self) -> Mapping[str, int]:
         """Training spans of each label, or words of each plain tag."""
         return dict(zip(self.names, self.counts, strict=True))

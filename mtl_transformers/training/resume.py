@@ -28,6 +28,8 @@ HARMLESS = (
     "data.*.path",
     "data.*.files",
     "data.*.files.*",
+    "data.*.license",
+    "card.*",
 )
 """Keys that change where things lie and how a run is watched, not what it learns: the data's content is compared."""
 FIXED = ("seed", "training.epochs", "training.steps", "training.batch_size", "training.batch_tokens", "mixing.*")

@@ -7,18 +7,27 @@ Owns which of our files lie in a run directory and when one may be replaced. The
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtl_transformers.config import Config
+from mtl_transformers.config import Config, card_words
 from mtl_transformers.data.loading import is_hub_dataset
 from mtl_transformers.errors import CheckpointError, MTLError
+from mtl_transformers.inference.described import (
+    DATASETS,
+    WORDS,
+    card_of,
+    datasets_json,
+    defined,
+    model_name,
+    split_json,
+    words_json,
+)
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
-from mtl_transformers.model.card import Card, CardDataset, CardScore, CardTask, render_card
+from mtl_transformers.model.card import CardDataset, public_name, render_card
 from mtl_transformers.storage.files import append_line, disk_errors, replace_file, write_file
 from mtl_transformers.storage.swap import replacing, tidy_swap
 from mtl_transformers.training.evaluation import TaskScores
@@ -141,8 +150,7 @@ def log_line(output: Path, entry: Mapping[str, float]) -> None:
     Raises:
         FileError: the disk is full, or whatever else the system reports.
     """
-    numbers = {name: value if math.isfinite(value) else None for name, value in entry.items()}
-    append_line(output / METRICS, json.dumps(numbers, ensure_ascii=False))
+    append_line(output / METRICS, json.dumps(defined(entry), ensure_ascii=False))
 
 
 def model_step(path: Path) -> int | None:
@@ -168,55 +176,54 @@ def save_model(
     described = MultiTaskModel(
         model.network, model.tokenizer, served, precision=model.precision, encoder_name=experiment.encoder_name
     )
-    config, encoder = experiment.config, model.network.encoder
-    frozen = config.encoder.freeze == "all" and encoder.path is not None
+    encoder = model.network.encoder
+    frozen = experiment.config.encoder.freeze == "all" and encoder.path is not None
+    datasets, words = _datasets(experiment, ledger), card_words(experiment.config.card)
+    metrics = _metrics(scores)
+    card = card_of(
+        model_name(path),
+        encoder=public_name(experiment.encoder_name),
+        tasks=served,
+        metrics=metrics,
+        datasets=datasets,
+        words=words,
+    )
+    told = {DATASETS: datasets_json(datasets), WORDS: words_json(words)}
     directory.save(
         path,
         encoder=encoder,
         tokenizer=model.tokenizer,
         heads=model.network.heads_state(),
-        tasks={**described.tasks_json(), "step": step},
-        metrics={
-            name: {"validation": {**of_task.metrics, "num_rows": of_task.num_rows}} for name, of_task in scores.items()
-        },
-        card=render_card(_card(experiment, scores, ledger, path)),
+        tasks={**described.tasks_json(), **told, "step": step},
+        metrics=metrics,
+        card=render_card(card),
         encoder_source=encoder.path if frozen else None,
     )
 
 
-def _card(experiment: Experiment, scores: Mapping[str, TaskScores], ledger: Ledger, path: Path) -> Card:
-    config, train = experiment.config, experiment.of_split("train")
-    name = experiment.encoder_name
-    return Card(
-        name=f"{path.resolve().parent.name}-{path.name}",
-        encoder=str(Path(name).resolve()) if Path(name).exists() else name,
-        max_length=max(served.input.max_length for served in experiment.tasks.values()),
-        tasks=[
-            CardTask(
-                name=task,
-                kind=served.task.kind,
-                hub_task=served.task.hub_task,
-                dataset=served.dataset,
-                labels=served.task.output_names,
-                scores=[
-                    CardScore("validation", metric, value, scores[task].num_rows)
-                    for metric, value in (scores[task].metrics if task in scores else {}).items()
-                ],
-            )
-            for task, served in experiment.tasks.items()
-        ],
-        datasets=[
-            CardDataset(
-                name=dataset,
-                num_rows=len(split),
-                rows_seen=ledger.rows[dataset],
-                hub_id=config.data[dataset].path if _is_of_the_hub(config.data[dataset].path) else None,
-                config_name=config.data[dataset].name,
-                revision=config.data[dataset].revision,
-            )
-            for dataset, split in train.items()
-        ],
-    )
+def _metrics(scores: Mapping[str, TaskScores]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``."""
+    return {
+        name: {"validation": split_json(of.metrics, baseline=of.baseline, num_rows=of.num_rows)}
+        for name, of in scores.items()
+    }
+
+
+def _datasets(experiment: Experiment, ledger: Ledger) -> list[CardDataset]:
+    """Return what a model directory tells of the training's datasets."""
+    data = experiment.config.data
+    return [
+        CardDataset(
+            name=dataset,
+            num_rows=len(split),
+            rows_seen=ledger.rows[dataset],
+            hub_id=data[dataset].path if _is_of_the_hub(data[dataset].path) else None,
+            config_name=data[dataset].name,
+            revision=data[dataset].revision,
+            license=data[dataset].license,
+        )
+        for dataset, split in experiment.of_split("train").items()
+    ]
 
 
 def _is_of_the_hub(path: str) -> bool:

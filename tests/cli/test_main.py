@@ -228,7 +228,7 @@ def test_a_dry_run_of_a_push_lists_what_would_go_and_what_stays(mtl: Mtl, traine
     outcome = mtl("push", "model", "me/tickets", "--dry-run")
     assert outcome.code == 0, outcome.err
     first, *others = outcome.out.splitlines()
-    assert first == "would go to me/tickets:"
+    assert first == "would go to me/tickets, branch main:"
     sent = {line.split()[-1]: line for line in others if " bytes  " in line}
     assert {"README.md", "config.json", "model.safetensors", "heads.safetensors", "tasks.json"} <= sent.keys()
     size = (trained.model / "model.safetensors").stat().st_size

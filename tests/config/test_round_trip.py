@@ -57,6 +57,7 @@ DATASET = section(
     | section({"validation": SHARE}, test=st.none() | SHARE)
     | st.sampled_from(["stratify", "group", "time"]).flatmap(lambda by: section({"test": SHARE, by: TEXT}))
     | section({"column": TEXT}, values=st.dictionaries(TEXT, SPLIT, max_size=2)),
+    license=st.none() | st.sampled_from(["cc-by-4.0", "unknown"]),
     max_length=st.none() | COUNT,
     shuffle=st.booleans(),
     limit=st.dictionaries(SPLIT, COUNT),
@@ -129,6 +130,14 @@ def configs(draw):
             mixing=mixing(datasets),
             training=TRAINING,
             evaluation=section({}, every_steps=st.none() | COUNT),
+            card=section(
+                {},
+                name=st.none() | TEXT,
+                description=TEXT,
+                authors=TEXT | st.lists(TEXT, max_size=2),
+                language=st.sampled_from(["no", "en", ["en", "de"], "multilingual"]),
+                license=st.sampled_from(["mit", "other", None]),
+            ),
             tracking=section({}, **{"with": st.lists(TEXT, max_size=2), "every_steps": COUNT}),
         )
     )

@@ -107,8 +107,8 @@ def test_names_of_datasets_and_tasks_may_equal_keys_and_types(problems):
             f"data.{name}.text: expected text, or a list; got true. {QUOTE}",
             f"data.{name}.filter.drop_emty: unknown key; did you mean 'drop_empty'? (known: drop_empty, "
             "min_words, max_words, drop_duplicates, drop_conflicts, drop_leaks)",
-            f"data.{name}.pat: unknown key; did you mean 'path'? (known: path, name, revision, files, options, splits, "
-            "split, text, id, max_length, stride, shuffle, limit, clean, filter, augment)",
+            f"data.{name}.pat: unknown key; did you mean 'path'? (known: path, name, revision, license, files, "
+            "options, splits, split, text, id, max_length, stride, shuffle, limit, clean, filter, augment)",
             f"tasks.{name}.label: expected text; got 1.5. Quote it: '1.5'",
         ]
 

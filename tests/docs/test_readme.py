@@ -71,6 +71,7 @@ OWN_CONFIG = next(block for block in blocks("yaml") if block.startswith("# ticke
 ALL_KEYS = next(block for block in blocks("yaml") if block.startswith("output:"))
 CHAPTERS = [block for block in blocks("yaml") if re.match(r"# \w+\.yaml\n", block) and block != OWN_CONFIG]
 FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# data.")]
+CARD_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# card\n")]
 TASK_FRAGMENTS = [block for block in blocks("yaml") if block.startswith("# tasks.intent\n")]
 
 
@@ -102,8 +103,14 @@ def test_a_part_of_a_task_loads_in_a_config(block: str):
     load_config(raw)
 
 
+@pytest.mark.parametrize("block", CARD_FRAGMENTS)
+def test_the_words_of_a_card_load_in_a_config(block: str):
+    assert load_config(yaml.safe_load(OWN_CONFIG) | yaml.safe_load(block)).card.name
+
+
 def test_every_yaml_block_was_loaded():
-    assert len(blocks("yaml")) == len({OWN_CONFIG, ALL_KEYS, *CHAPTERS, *FRAGMENTS, *TASK_FRAGMENTS})
+    known = {OWN_CONFIG, ALL_KEYS, *CHAPTERS, *FRAGMENTS, *TASK_FRAGMENTS, *CARD_FRAGMENTS}
+    assert len(blocks("yaml")) == len(known)
 
 
 def documented() -> list[tuple[str, Mapping[str, Any], type[BaseModel]]]:

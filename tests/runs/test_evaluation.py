@@ -86,7 +86,7 @@ def test_evaluating_the_directory_gives_the_scores_of_the_training_exactly(run):
     assert report.scores == result.scores
     stored = json.loads((result.best / "metrics.json").read_text())
     assert {task: of["validation"] for task, of in stored.items()} == {
-        task: {**of.metrics, "num_rows": of.num_rows} for task, of in result.scores.items()
+        task: {**of.metrics, "num_rows": of.num_rows, "baseline": of.baseline} for task, of in result.scores.items()
     }
 
 

@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -60,6 +60,26 @@ def test_the_first_metrics_are_those_of_the_design() -> None:
         "spearman",
         "masked_accuracy",
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_answer_is_can_be_said_in_words(kind: str) -> None:
+    assert example(kind).in_words
+
+
+def test_decisions_are_told_where_they_were_set() -> None:
+    plain = example("classification")
+    assert plain.decisions == ()
+    assert replace(plain, temperature=1.5, min_score=0.6).decisions == (
+        "logits are divided by 1.5 before they become probabilities",
+        "below a probability of 0.6, no label",
+    )
+    labels = example("multi_label")
+    assert labels.decisions == ("a label is answered from a probability of 0.5 on",)
+    fitted = replace(labels, thresholds=(0.25, 0.5))
+    assert fitted.decisions == ("a label is answered from its own probability on: a 0.25, b 0.5",)
+    assert len(example("question_answering").decisions) == 2  # there are rows without an answer
+    assert example("regression").decisions == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)

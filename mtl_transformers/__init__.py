@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mtl_transformers.config import Config, load_config
     from mtl_transformers.errors import CheckpointError, ConfigError, DataError, ModelError, MTLError
+    from mtl_transformers.inference.batch_predictor import BatchPredictor
     from mtl_transformers.inference.multitask import MultiTaskModel
     from mtl_transformers.training.loop import Result, train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchPredictor",
     "CheckpointError",
     "Config",
     "ConfigError",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "BatchPredictor": "inference.batch_predictor",
     "Config": "config",
     "load_config": "config",
     "MultiTaskModel": "inference.multitask",

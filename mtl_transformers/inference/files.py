@@ -19,10 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mtl_transformers.errors import DataError
+from mtl_transformers.inference.columns import column_of, fields_of, type_of
+from mtl_transformers.inference.parquet import BATCH_ROWS as BATCH_ROWS
+from mtl_transformers.inference.parquet import read_schema, read_tables
+from mtl_transformers.storage.files import sync_file, sync_names
 from mtl_transformers.text.undecodable import undecodable
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
-BATCH_ROWS = 4096  # of a parquet file, in memory at once
 MAX_CELL = 2**31 - 1  # characters; Python's own limit of 131,072 is short for a text
 
 FileRow = dict[str, Any]
@@ -81,12 +84,8 @@ def _json_row(line: str, number: int) -> FileRow:
 
 
 def _read_parquet(path: Path) -> Iterator[FileRow]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        raise DataError(f"cannot be read as parquet: {error}. Write the file again") from error
+    for table in read_tables(path, columns=read_schema(path).names):
+        yield from table.to_pylist()
 
 
 _READERS: Mapping[str, Callable[[Path], Iterator[FileRow]]] = {
@@ -109,7 +108,9 @@ def complete_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            sync_file(temporary)
             os.replace(temporary, path)
+            sync_names(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -126,15 +127,18 @@ def write_objects(rows: Iterable[FileRow], path: Path) -> int:
     return num_rows
 
 
-def write_table(rows: Iterable[FileRow], path: Path, *, suffix: str, like: FileRow) -> int:
+def write_table(
+    rows: Iterable[FileRow], path: Path, *, suffix: str, like: FileRow, types: Mapping[str, pa.DataType] | None = None
+) -> int:
     """Write a table of rows that have the same columns.
 
     Args:
         rows: taken one after another.
         path: the file.
         suffix: .csv, .tsv or .parquet.
-        like: a row with cells of the columns' types; a table without rows has its columns. A column that it lacks has
-            the type of its first cells, or is text where they are null or differ.
+        like: a row with cells of the columns' types; a table without rows has its columns.
+        types: in parquet, of columns that `like` lacks. A column that both lack has the type of its first cells, or is
+            text where they are null or differ.
 
     Returns:
         The number of rows.
@@ -143,7 +147,7 @@ def write_table(rows: Iterable[FileRow], path: Path, *, suffix: str, like: FileR
         DataError: a cell does not have its column's type.
     """
     if suffix == ".parquet":
-        return _write_parquet(rows, path, like=like)
+        return _write_parquet(rows, path, like=like, types=types or {})
     return _write_csv(rows, path, like=like, delimiter="\t" if suffix == ".tsv" else ",")
 
 
@@ -160,37 +164,21 @@ def _write_csv(rows: Iterable[FileRow], path: Path, *, like: FileRow, delimiter:
     return num_rows
 
 
-def _write_parquet(rows: Iterable[FileRow], path: Path, *, like: FileRow) -> int:
+def _write_parquet(rows: Iterable[FileRow], path: Path, *, like: FileRow, types: Mapping[str, pa.DataType]) -> int:
     source = iter(rows)
     batch = list(islice(source, BATCH_ROWS))
-    schema = _schema(batch or [like], like)
+    schema = _schema(batch, like, types)
     num_rows = 0
     with pq.ParquetWriter(path, schema) as writer:
         while batch:
-            writer.write_table(pa.table([_column(batch, field) for field in schema], schema=schema))
+            columns = [column_of([row[field.name] for row in batch], field) for field in schema]
+            writer.write_table(pa.table(columns, schema=schema))
             num_rows += len(batch)
             batch = list(islice(source, BATCH_ROWS))
     return num_rows
 
 
-def _schema(rows: Sequence[FileRow], like: FileRow) -> pa.Schema:
-    """Return the types of `like`; of a column that it has not, the type of the first rows, or text."""
-    return pa.schema([(name, _type([like[name]] if name in like else [row[name] for row in rows])) for name in rows[0]])
-
-
-def _type(cells: Sequence[Any]) -> pa.DataType:
-    try:
-        found = pa.array(cells).type
-    except pa.ArrowException:  # numbers and text
-        return pa.string()
-    return pa.string() if pa.types.is_null(found) else found
-
-
-def _column(rows: Sequence[FileRow], field: pa.Field) -> pa.Array:
-    cells = [row[field.name] for row in rows]
-    if pa.types.is_string(field.type):
-        cells = [None if cell is None else str(cell) for cell in cells]
-    try:
-        return pa.array(cells, field.type)
-    except pa.ArrowException as error:
-        raise DataError(f"column {field.name!r} began as {field.type}, and a later cell is not: {error}") from error
+def _schema(rows: Sequence[FileRow], like: FileRow, types: Mapping[str, pa.DataType]) -> pa.Schema:
+    known = {field.name: field.type for field in fields_of(like)} | dict(types)
+    names = list(rows[0]) if rows else [*types, *like]
+    return pa.schema([(name, known[name] if name in known else type_of([row[name] for row in rows])) for name in names])

@@ -166,6 +166,61 @@ def test_top_k_goes_into_json_lines(model: MultiTaskModel, tmp_path: Path) -> No
     assert all(len(row["intent"]["scores"]) == 2 for row in read(target))
 
 
+def test_a_table_has_no_room_for_top_k(model: MultiTaskModel, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"top_k 2: a table has the best label only; write out\.jsonl"):
+        predict_file(model, write(tmp_path / "in.csv", ROWS), tmp_path / "out.csv", top_k=2)
+
+
+@pytest.mark.parametrize("suffix", files.FORMATS)
+def test_columns_that_are_kept_stand_behind_the_id(model: MultiTaskModel, tmp_path: Path, suffix: str) -> None:
+    rows = [{"id": f"r{n}", "lang": "en", "n": f"{n}", "body": text} for n, text in enumerate(TEXTS)]
+    target = tmp_path / f"out{suffix}"
+    predict_file(model, write(tmp_path / "in.csv", rows), target, tasks=["urgency"], keep=["n", "body"])
+    found = read(target)
+    assert list(found[0]) == ["id", "n", "body", "urgency"]
+    assert [row["body"] for row in found] == TEXTS
+
+
+def test_a_column_to_keep_that_is_not_there_or_has_the_name_of_an_answer_is_an_error(
+    model: MultiTaskModel, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "in.csv", [{**row, "intent": "gold"} for row in ROWS])
+    with pytest.raises(DataError, match=r"in\.csv: no column 'kex' to keep; it has .*; did you mean 'key'\?"):
+        predict_file(model, source, tmp_path / "out.csv", keep=["kex"])
+    with pytest.raises(ConfigError, match=r"column 'intent' of the input has the name of a column of the answers"):
+        predict_file(model, source, tmp_path / "out.jsonl", keep=["intent"])
+    assert predict_file(model, source, tmp_path / "out.csv", tasks=["urgency"], keep=["intent"]) == 4
+    with pytest.raises(ConfigError, match="the ids are 'key', and the output calls them 'id'"):
+        predict_file(
+            model, write(tmp_path / "b.csv", [{"id": 1, **ROWS[0]}]), tmp_path / "o.csv", id_column="key", keep=["id"]
+        )
+
+
+@pytest.mark.parametrize("suffix", files.FORMATS)
+def test_rows_that_cannot_be_read_are_kept_with_a_message(model: MultiTaskModel, tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / f"out{suffix}"
+    lines = [{"body": None}, {"body": "refund"}, {"text": "parcel"}, {"body": ["a", "b"]}, {"body": ""}]
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert predict_file(model, source, target, tasks=["intent", "urgency"], errors="keep") == 5
+    found = read(target)
+    assert [bool(row.get("error")) for row in found] == [True, False, True, False, True]
+    assert found[2]["error"] == "'body': no column 'body'; it has 'text'"
+    (answer,) = model.predict(["refund"], tasks=["urgency"])
+    value = found[1]["urgency"]["value"] if suffix == ".jsonl" else float(found[1]["urgency"])
+    assert value == pytest.approx(answer["urgency"]["value"], abs=1e-5)  # type: ignore[call-overload]
+    if suffix != ".jsonl":
+        assert list(found[0]) == ["intent", "intent_score", "urgency", "error"]
+        assert found[0]["intent"] in (None, "")
+
+
+def test_ids_that_begin_later_are_kept_in_json_lines(model: MultiTaskModel, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"body": "a"}\n{"id": 7, "body": "b"}\n')
+    for suffix in (".jsonl", ".csv"):
+        predict_file(model, tmp_path / "in.jsonl", tmp_path / f"out{suffix}", tasks=["intent"])
+    assert [row.get("id") for row in read(tmp_path / "out.jsonl")] == [None, 7]
+    assert [row["id"] for row in read(tmp_path / "out.csv")] == ["", "7"]
+
+
 def test_a_task_that_has_the_name_of_another_column_is_refused(model: MultiTaskModel, tmp_path: Path) -> None:
     source = write(tmp_path / "in.csv", ROWS)
     for clash in ("id", "intent_score"):
@@ -190,7 +245,9 @@ def test_a_missing_file_and_a_directory_are_refused(model: MultiTaskModel, tmp_p
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
         predict_file(model, tmp_path / "none.csv", tmp_path / "out.csv")
     (tmp_path / "out.csv").mkdir()
-    with pytest.raises(DataError, match=r"out\.csv: is a directory"):
+    with pytest.raises(DataError, match="is a directory; name a file, or answer its files into a directory"):
+        predict_file(model, tmp_path, tmp_path / "out.csv")
+    with pytest.raises(DataError, match=r"out\.csv: is a directory; name a file, or end the name with / for"):
         predict_file(model, write(tmp_path / "in.csv", ROWS), tmp_path / "out.csv")
 
 
@@ -302,6 +359,13 @@ def test_ids_keep_their_type_in_parquet(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.parquet"
         files.write_table([{"id": value, "a": "x"}], path, suffix=".parquet", like={"a": "y"})
         assert pq.read_table(path).to_pylist() == [{"id": value, "a": "x"}]
+
+
+def test_what_is_kept_of_parquet_keeps_its_type(model: MultiTaskModel, tmp_path: Path) -> None:
+    exact = pa.table({"body": ["a", "b"], "id": pa.array([None, 3], pa.int8()), "deep": [None, [{"x": 1}]]})
+    pq.write_table(exact, tmp_path / "in.parquet")
+    predict_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", tasks=["intent"], keep=["deep"])
+    assert pq.read_table(tmp_path / "out.parquet").select(["id", "deep"]).equals(exact.select(["id", "deep"]))
 
 
 def test_ids_of_two_types_become_text_or_an_error_when_it_is_too_late(tmp_path: Path) -> None:

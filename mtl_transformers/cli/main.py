@@ -20,6 +20,7 @@ from mtl_transformers.cli.arguments import rank
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
+from mtl_transformers.cli.serving import serve
 from mtl_transformers.cli.sharing import push
 from mtl_transformers.errors import MTLError
 
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "clean-labels": clean_labels,
+    "serve": serve,
     "push": push,
 }
 

@@ -63,30 +63,31 @@ def serve(
     except ImportError as error:
         raise ConfigError(f"serve needs more packages ({error}): pip install 'mtl_transformers[serve]'") from error
 
-    listener = bound(host, port)
-    if onnx:
-        answering, info = _of_onnx(model, threads=threads)
-    else:
-        answering, info = _of_torch(model, threads=threads, device=device, precision=precision, revision=revision)
-    answering = answering.restricted(names(tasks))
-    limits = Limits(
-        max_queue_tokens=max_queue,
-        max_batch_tokens=max_batch_tokens or BATCH_TOKENS[info.device.partition(":")[0]],
-        max_rows=max_rows,
-        max_body_bytes=max_bytes,
-        deadline_s=deadline,
-    )
-    server = Server(create_app(answering, info, Settings(limits=limits, api_key=key)), listener)
-    server.start()
-    if key is None and not _is_loopback(host):
-        typer.echo(
-            f"warning: {host} can be reached from elsewhere, and no key is asked for: see --api-key-env", err=True
+    with bound(host, port) as listener:
+        if onnx:
+            answering, info = _of_onnx(model, threads=threads)
+        else:
+            answering, info = _of_torch(model, threads=threads, device=device, precision=precision, revision=revision)
+        answering = answering.restricted(names(tasks))
+        limits = Limits(
+            max_queue_tokens=max_queue,
+            max_batch_tokens=max_batch_tokens or BATCH_TOKENS[info.device.partition(":")[0]],
+            max_rows=max_rows,
+            max_body_bytes=max_bytes,
+            deadline_s=deadline,
         )
-    typer.echo(f"{server.url}: {', '.join(answering.tasks)} ({info.format}, {info.precision}, {info.device})", err=True)
-    server.wait()
-    typer.echo("answering what was taken; again to end at once", err=True)
-    if not server.stop(drain_s=drain_seconds):
-        raise typer.Exit(1)
+        server = Server(create_app(answering, info, Settings(limits=limits, api_key=key)), listener)
+        server.start()
+        if key is None and not _is_loopback(host):
+            typer.echo(f"warning: others can reach {host}, and no key is asked for: see --api-key-env", err=True)
+        typer.echo(
+            f"{server.url}: {', '.join(answering.tasks)} ({info.format}, {info.precision}, {info.device})", err=True
+        )
+        server.wait()
+        typer.echo("answering what was taken; the same signal again ends at once", err=True)
+        if not server.stop(drain_s=drain_seconds):
+            typer.echo(f"not all was answered within {drain_seconds:g} s", err=True)
+            raise typer.Exit(1)
 
 
 def _key(variable: str | None) -> str | None:
@@ -120,6 +121,7 @@ def _of_torch(
     precision: Literal["auto", "fp32", "bf16", "fp16"] | None,
     revision: str | None,
 ) -> tuple[Answering, Info]:
+    from mtl_transformers.inference.casting import hold_weights
     from mtl_transformers.inference.multitask import MultiTaskModel
     from mtl_transformers.inference.precision import limit_threads, named_precision
     from mtl_transformers.serving.settings import Info
@@ -128,6 +130,7 @@ def _of_torch(
     served = MultiTaskModel.from_pretrained(
         model, revision=revision, device=device, precision=named_precision(precision, device)
     )
+    hold_weights(served)
     info = Info(
         model=model,
         encoder=served.encoder_name,

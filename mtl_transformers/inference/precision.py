@@ -10,7 +10,7 @@ import torch
 from mtl_transformers.errors import ConfigError
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def default_device() -> torch.device:
@@ -64,7 +64,7 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     """Return the context in which a forward pass computes in a precision."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=_DTYPES[precision])
+    return torch.autocast(device.type, dtype=DTYPES[precision])
 
 
 def named_precision(

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mtl_transformers.serving.errors import Refused
-from mtl_transformers.serving.limits import check_key, request_id
+from mtl_transformers.serving.limits import RequestIds, check_key
 from mtl_transformers.serving.responses import REQUEST_ID, refusal
 from mtl_transformers.serving.service import Service
 
@@ -27,6 +27,7 @@ class Guard:
         self._app = app
         self._service = service
         self._api_key = api_key
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -34,7 +35,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope)
-        name = request_id(given.get(REQUEST_ID))
+        name = self._ids.of(given.get(REQUEST_ID))
         scope.setdefault("state", {})["request_id"] = name
 
         async def send_with_headers(message: Message) -> None:

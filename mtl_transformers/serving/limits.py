@@ -7,6 +7,7 @@ import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from itertools import count
 
 from mtl_transformers.serving.errors import Refused
 
@@ -15,9 +16,18 @@ JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 CLOSE = {"connection": "close"}  # the rest of a body that is not read would be taken for the next request
 
 
-def request_id(given: str | None) -> str:
-    """Return the client's id of a request where it is a plain one, else a new one."""
-    return given if given is not None and REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+class RequestIds:
+    """The ids of requests: the client's where it is a plain one, else a new one."""
+
+    def __init__(self) -> None:
+        self._start = secrets.token_hex(4)  # once: asking the system for each request would let other threads go first
+        self._numbers = count(1)
+
+    def of(self, given: str | None) -> str:
+        """Return the id of a request of which the client gave one, or none."""
+        if given is not None and REQUEST_ID.fullmatch(given):
+            return given
+        return f"{self._start}-{next(self._numbers)}"
 
 
 def check_key(authorization: str | None, api_key: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -31,13 +32,10 @@ def bound(host: str, port: int) -> socket.socket:
         ConfigError: the address is unknown, taken or not ours.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
-        raise ConfigError(
-            f"host {host!r} is unknown: {error}. Expected a name or an address of this machine"
-        ) from error
+        raise ConfigError(f"host {host!r} is unknown: {error}. Expected an address of this machine") from error
+    family, kind, _, _, address = found[0]
     made = socket.socket(family, kind)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -54,8 +52,14 @@ def _unusable(host: str, port: int, error: Exception) -> ConfigError:
     )
 
 
+def url_of(listener: socket.socket) -> str:
+    """Return where a socket listens, as a browser takes it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class Server:
-    """An application that listens.
+    """An application that listens, at `url`.
 
     Args:
         app: what `create_app` returned.
@@ -63,6 +67,7 @@ class Server:
     """
 
     def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+        self.url = url_of(listener)
         self._listener = listener
         self._service: Service = app.state.service
         self._uvicorn = uvicorn.Server(
@@ -81,12 +86,6 @@ class Server:
             target=self._uvicorn.run, args=([listener],), name="mtl-http", daemon=True
         )
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        host, port = self._listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
     def start(self) -> None:
         """Listen; return when it answers.
 
@@ -102,6 +101,8 @@ class Server:
         while self._thread.is_alive() and not self._uvicorn.started:
             sleep(POLL_S)
         self._service.start().result()
+        gc.collect()
+        gc.freeze()  # a model's million objects stay; looking through them again and again would stop every thread
 
     def wait(self) -> None:
         """Serve until SIGTERM or SIGINT comes; the second one ends the process at once."""

@@ -147,9 +147,9 @@ class Asking:
     truncate: bool
 
     @property
-    def num_characters(self) -> int:
-        """Characters of all its texts, roughly: names of columns and signs between them count too."""
-        return sum(len(row) if isinstance(row, str) else len(str(row)) for row in self.rows)
+    def num_characters(self) -> list[int]:
+        """Characters of each row, roughly: names of columns and signs between them count too."""
+        return [len(row) if isinstance(row, str) else len(str(row)) for row in self.rows]
 
 
 def read_request(body: bytes, *, max_rows: int) -> Asking:

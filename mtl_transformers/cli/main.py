@@ -24,6 +24,7 @@ from mtl_transformers.cli.exporting import export
 from mtl_transformers.cli.plain import import_, split
 from mtl_transformers.cli.predictions import predict
 from mtl_transformers.cli.progress import Messages
+from mtl_transformers.cli.serving import serve
 from mtl_transformers.cli.sharing import push
 from mtl_transformers.errors import MTLError
 
@@ -43,6 +44,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "import": import_,
     "calibrate": calibrate,
     "export": export,
+    "serve": serve,
     "push": push,
 }
 

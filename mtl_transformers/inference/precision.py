@@ -10,7 +10,7 @@ import torch
 from mtl_transformers.errors import ConfigError
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def default_device() -> torch.device:
@@ -64,4 +64,23 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     """Return the context in which a forward pass computes in a precision."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=_DTYPES[precision])
+    return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def named_precision(
+    setting: Literal["auto", "fp32", "bf16", "fp16"] | None, device: str | torch.device | None
+) -> Precision | None:
+    """Return the precision that a setting means on a device, named or not; ``None`` stays what it is.
+
+    Raises:
+        ConfigError: the device cannot be used, or not in this precision.
+    """
+    if setting is None:
+        return None
+    return resolve_precision(setting, default_device() if device is None else named_device(device))
+
+
+def limit_threads(num_threads: int | None) -> None:
+    """Let forward passes of this process use that many threads of the CPU; ``None``: as many as cores."""
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)

@@ -66,6 +66,20 @@ class Answering:
         self.max_tokens = max_tokens
         self._unanswered: set[str] = set()  # named in the log
 
+    def restricted(self, tasks: Sequence[str] | None) -> Answering:
+        """Return the way to the answers of some tasks alone, with the same encoder; ``None``: of all.
+
+        Raises:
+            ConfigError: an unknown task.
+        """
+        return Answering(
+            {name: self.tasks[name] for name in self.choose((), tasks)},
+            encoders=self.encoders,
+            forward=self.forward,
+            vocabulary=self.vocabulary,
+            max_tokens=self.max_tokens,
+        )
+
     def predict(
         self,
         rows: Sequence[GivenRow],

@@ -37,7 +37,7 @@ DOORS = {
     "peft": {"model"},
     "evaluate": {"metrics"},
     "datasets": {"data"},
-    "pydantic": {"config"},
+    "pydantic": {"config", "serving"},
     "yaml": {"config"},
     "fastapi": {"serving"},
     "uvicorn": {"serving"},

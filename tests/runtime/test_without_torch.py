@@ -87,13 +87,13 @@ def test_it_serves_there_over_http(bare: Path, graph_dir: Path, torch_model: Mul
     subprocess.run([*pip, "fastapi", "uvicorn", "prometheus-client", "typer", "rich", "tqdm"], check=True)
     server = subprocess.Popen(
         [str(bare / "bin/mtl"), "serve", str(graph_dir), "--onnx", "--port", "0"],
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": ""},
     )
     try:
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[0].rstrip(":")
+        assert server.stderr is not None
+        address = server.stderr.readline().split()[0].rstrip(":")
         body = json.dumps({"rows": ROWS, "top_k": 3}).encode()
         request = urllib.request.Request(f"{address}/predict", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as response:

@@ -1,0 +1,127 @@
+"""`mtl serve`: what it refuses before it listens, and a whole process from its first line to its exit code."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from terminal import Mtl, Trained
+
+from mtl_transformers.inference.multitask import MultiTaskModel
+
+
+@pytest.fixture(scope="session")
+def best(trained: Trained) -> Path:
+    """Return the model directory of the training; never write to it."""
+    return trained.directory / "run" / "best"
+
+
+# what is refused
+
+
+def test_a_directory_with_a_flipped_bit_is_refused(mtl: Mtl, best: Path, tmp_path: Path):
+    copy = shutil.copytree(best, tmp_path / "copy")
+    weights = bytearray((copy / "heads.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "heads.safetensors").write_bytes(weights)
+    outcome = mtl("serve", copy, "--port", 0)
+    assert outcome.code == 2
+    assert "heads.safetensors" in outcome.err
+
+
+def test_a_port_that_is_taken_is_told_before_the_model_is_loaded(mtl: Mtl, tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = mtl("serve", tmp_path / "no_model", "--port", port)
+    assert outcome.code == 2
+    assert f"cannot listen at 127.0.0.1, port {port}" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tasks", "intent,urgncy"], "unknown task 'urgncy'"),
+        (["--host", "no.such.host.invalid"], "host 'no.such.host.invalid' is unknown"),
+        (["--api-key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY: the environment variable is not set"),
+        (["--max-body", "many"], "expected bytes, or a size"),
+        (["--max-body", "0"], "expected bytes, or a size"),
+        (["--device", "tpu"], "device 'tpu' cannot be used"),
+        (["--precision", "fp16", "--device", "cpu"], "fp16 needs a GPU"),
+        (["--onnx"], "is no exported directory"),
+        (["--onnx", "--precision", "bf16"], "--precision bf16: an exported graph is run as it was exported"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(mtl: Mtl, best: Path, arguments: list[str], said: str):
+    outcome = mtl("serve", best, "--port", 0, *arguments)
+    assert outcome.code == 2, outcome
+    assert said in outcome.err
+
+
+def test_what_is_no_model_is_refused(mtl: Mtl, tmp_path: Path):
+    assert mtl("serve", tmp_path, "--port", 0).code == 2
+
+
+# a process
+
+
+@contextmanager
+def process(*arguments: object, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """Start a server; yield it, its address and its line, and end it if it still runs."""
+    command = [sys.executable, "-m", "mtl_transformers", "serve", *map(str, arguments), "--port", "0"]
+    everything = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "", **environment}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=everything) as server:
+        try:
+            assert server.stderr is not None
+            line = server.stderr.readline()
+            found = re.match(r"(http://127\.0\.0\.1:\d+): ", line)
+            assert found, line + server.stderr.read()
+            yield server, found[1], line
+        finally:
+            server.kill()
+
+
+@contextmanager
+def unfinished_request(url: str) -> Iterator[None]:
+    """Begin a request whose body does not end."""
+    where = httpx.URL(url)
+    with socket.create_connection((where.host, where.port)) as connection:
+        headers = "Host: x\r\nAuthorization: Bearer geheim\r\nContent-Type: application/json\r\nContent-Length: 100"
+        connection.sendall(f"POST /predict HTTP/1.1\r\n{headers}\r\n\r\n{{".encode())
+        httpx.get(f"{url}/health")
+        yield
+
+
+@pytest.mark.slow
+def test_a_process_answers_as_predict_and_ends_with_0_when_it_is_told_to(best: Path):
+    model = MultiTaskModel.from_pretrained(best, precision="fp32")
+    with process(best, "--tasks", "intent,mood", "--precision", "fp32", "--threads", 1) as (server, url, line):
+        assert line.endswith(": intent, mood (torch, fp32, cpu)\n")
+        (answer,) = httpx.post(f"{url}/predict", json={"texts": ["the refund"]}).json()["answers"]
+        (expected,) = model.predict(["the refund"], tasks=["intent", "mood"])
+        assert answer["intent"]["score"] == pytest.approx(expected["intent"]["score"], abs=1e-5)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_the_second_signal_ends_a_process_at_once_and_the_key_comes_from_the_environment(best: Path):
+    with process(best, "--api-key-env", "OUR_KEY", OUR_KEY="geheim") as (server, url, line):
+        assert "geheim" not in line
+        assert httpx.get(f"{url}/tasks").status_code == 401
+        assert httpx.get(f"{url}/tasks", headers={"authorization": "Bearer geheim"}).status_code == 200
+        with unfinished_request(url):
+            server.send_signal(signal.SIGINT)
+            assert server.stderr is not None
+            assert "again ends at once" in server.stderr.readline()
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.wait(1)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(2) == 128 + signal.SIGTERM

@@ -1,8 +1,8 @@
 """The queue of questions: who may enter, and which go through the encoder together. No threads of its own, no HTTP.
 
 A request takes a ticket before its texts are encoded, so that nobody's texts are encoded only to be refused. The oldest
-question is always in the next pass, so that none waits for ever; with it go those nearest in length, until padding costs
-more than another pass would.
+question is always in the next pass, so that none waits for ever; with it go those nearest in length, until padding
+costs more than another pass would.
 """
 
 from __future__ import annotations

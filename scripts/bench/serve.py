@@ -174,7 +174,8 @@ def under_load(place: Path, given: argparse.Namespace, rows: int) -> dict[str, A
     report["said"] = (
         f"median {report['median_s'] * 1e3:.0f} ms, p99 {report['p99_s'] * 1e3:.0f} ms; "
         f"a pass {padded / passes:.0f} tokens, fill {of['mtl_tokens_total'] / padded:.2f}, "
-        f"{of['mtl_batch_questions_sum'] / passes:.1f} texts; encoder busy {of['mtl_inference_seconds_sum'] / seconds:.0%}; "
+        f"{of['mtl_batch_questions_sum'] / passes:.1f} texts; "
+        f"encoder busy {of['mtl_inference_seconds_sum'] / seconds:.0%}; "
         f"cores: server {server_cpu / seconds:.2f}, clients {report['client_cpu_s'] / seconds:.2f}"
     )
     return report

@@ -1,6 +1,7 @@
 """Who may wait, and who goes through the encoder together."""
 
 import threading
+from itertools import chain
 from random import Random
 
 import pytest
@@ -84,7 +85,7 @@ def test_every_question_is_taken_once_and_the_queue_is_then_empty():
         waiting.put(ticket, [question(length) for length in (3, 40, 4, 41)], top_k=None, request_id="r")
         assert waiting.num_tokens == 88
         taken = [lengths_taken(waiting, 50), lengths_taken(waiting, 50), lengths_taken(waiting, 50)]
-    assert sorted(sum(taken, [])) == [3, 4, 40, 41]
+    assert sorted(chain.from_iterable(taken)) == [3, 4, 40, 41]
     assert waiting.num_tokens == waiting.num_questions == 0
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -267,11 +268,11 @@ def test_data_in_the_output_are_not_removed(place, tiny_bert):
 def test_a_training_that_began_meanwhile_is_not_replaced(tmp_path, tiny_bert, monkeypatch):
     config, begun = config_of(tmp_path, tiny_bert), []
 
-    def meanwhile(given: Config) -> Any:
+    def meanwhile(given: Config, *, anew: Collection[str]) -> Any:
         if not begun:
             begun.append(1)
             train(config)
-        return prepare(given)
+        return prepare(given, anew=anew)
 
     monkeypatch.setattr(loop, "prepare", meanwhile)
     with pytest.raises(CheckpointError, match="another training began there meanwhile"):
@@ -282,12 +283,12 @@ def test_a_training_that_began_meanwhile_is_not_replaced(tmp_path, tiny_bert, mo
 def test_a_run_is_kept_from_others_while_its_data_are_prepared(place, tiny_bert, monkeypatch):
     config, refused = config_of(place, tiny_bert), []
 
-    def meanwhile(given: Config) -> Any:
+    def meanwhile(given: Config, *, anew: Collection[str]) -> Any:
         if not refused:
             with pytest.raises(FileError, match="another training writes there now") as caught:
                 train(config, resume=True)
             refused.append(caught.value)
-        return prepare(given)
+        return prepare(given, anew=anew)
 
     monkeypatch.setattr(loop, "prepare", meanwhile)
     assert train(config, resume=True).num_steps == 10

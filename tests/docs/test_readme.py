@@ -38,6 +38,7 @@ from mtl_transformers.config import (
     load_config,
 )
 from mtl_transformers.config.tasks import ReviewConfig, task_section
+from mtl_transformers.lifecycle.exporting import export
 from mtl_transformers.plan.mixing import Strategy
 from mtl_transformers.tasks.kinds import KINDS
 from mtl_transformers.text import answers, choosing, decoding, embeddings, filling
@@ -292,6 +293,7 @@ def trained_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_csv(place / "tickets.csv")
         Path("tickets.yaml").write_text(OWN_CONFIG, encoding="utf-8")
         train(load_config("tickets.yaml"))
+        export("runs/tickets/best", Path("runs/quickstart/graph"))
         yield place
 
 

@@ -90,12 +90,14 @@ def begin(target: Path, content: Mapping[str, Any], *, found: Mapping[str, Any] 
     Args:
         target: the directory.
         content: what ``_progress.json`` has to say.
-        found: what it says.
+        found: what it said when the run was planned; another worker may have begun since then.
         overwrite: start anew where something is found.
 
     Raises:
         DataError: the run that is there was begun otherwise; with what differs.
     """
+    if found is None:
+        found = read_progress(target)
     if found is not None and not overwrite:
         differences = list(_differences(found, content))
         if differences:
@@ -113,8 +115,15 @@ def begin(target: Path, content: Mapping[str, Any], *, found: Mapping[str, Any] 
         new.replace(target / PROGRESS)
 
 
-def made(target: Path, shard: Shard, *, run: str) -> Made | None:
-    """Return what is there of a shard; ``None``: nothing, or it is not whole, or not of this run."""
+def made(target: Path, shard: Shard, *, run: str, keeps_errors: bool) -> Made | None:
+    """Return what is there of a shard; ``None``: nothing, or it is not whole, or not of this run.
+
+    Args:
+        target: the directory.
+        shard: which one.
+        run: what identifies the run.
+        keeps_errors: the column ``error`` is ours; else one of that name is carried from the input.
+    """
     try:
         with pq.ParquetFile(target / shard.name) as file:
             metadata = file.metadata
@@ -122,7 +131,7 @@ def made(target: Path, shard: Shard, *, run: str) -> Made | None:
         return None
     if metadata.num_rows != shard.num_rows or (metadata.metadata or {}).get(RUN) != run.encode():
         return None
-    return Made(metadata.num_rows, _num_errors(metadata))
+    return Made(metadata.num_rows, _num_errors(metadata) if keeps_errors else 0)
 
 
 def remove_leftovers(target: Path) -> None:
@@ -136,8 +145,6 @@ def remove_leftovers(target: Path) -> None:
 def _num_errors(metadata: pq.FileMetaData) -> int:
     """Return the number of rows with an error, which the statistics of the footer tell."""
     names = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
-    if ERROR not in names:
-        return 0
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     return sum(group.num_rows - group.column(names.index(ERROR)).statistics.null_count for group in groups)
 

@@ -122,12 +122,12 @@ def plan_run(
     }
     shards = plan_shards([file.num_rows for file in files], shard_rows=shard_rows)
     begin(target, content, found=found, overwrite=overwrite)
-    run = run_of(content)
+    run, keeps = run_of(content), errors == "keep"
     return ShardRun(
         target=target,
         files=files,
         shards=shards,
-        missing=[shard for shard in worker.shards(shards) if made(target, shard, run=run) is None],
+        missing=[shard for shard in worker.shards(shards) if made(target, shard, run=run, keeps_errors=keeps) is None],
         tasks=chosen,
         reading=reading,
         schema=_schema(model, files, shards, chosen, reading, errors=errors, run=run),

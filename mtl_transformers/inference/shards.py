@@ -74,7 +74,8 @@ def make_shards(model: MultiTaskModel, run: ShardRun, *, on_rows: Callable[[int]
 
 def present_of(run: ShardRun) -> Present:
     """Return what is there of a run."""
-    found = [of for shard in run.shards if (of := made(run.target, shard, run=run.run)) is not None]
+    there = (made(run.target, shard, run=run.run, keeps_errors=run.errors == "keep") for shard in run.shards)
+    found = [of for of in there if of is not None]
     num_rows, num_errors = sum(of.num_rows for of in found), sum(of.num_errors for of in found)
     return Present(len(found), len(run.shards), num_rows, num_errors)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ import torch
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.bulk import predict_file
 from mtl_transformers.inference.multitask import MultiTaskModel
+from mtl_transformers.inference.progress import begin, read_progress
 from mtl_transformers.inference.shard_run import plan_run
 from mtl_transformers.inference.sharding import Worker
 from mtl_transformers.inference.shards import Present, make_shards
@@ -256,6 +258,20 @@ def test_three_workers_make_what_one_makes(model: MultiTaskModel, source: Path, 
     assert contents(out) == contents(finished)
 
 
+def test_a_worker_that_began_while_another_one_looked_at_the_input_keeps_its_shards(
+    finished: Path, tmp_path: Path
+) -> None:
+    content, out = json.loads((finished / "_progress.json").read_bytes()), tmp_path / "out"
+    seen_by_the_slower_one = read_progress(out)
+    shutil.copytree(finished, out)
+    begin(out, content, found=seen_by_the_slower_one, overwrite=False)
+    assert contents(out) == contents(finished)
+    with pytest.raises(DataError, match="was begun otherwise: tasks"):
+        begin(out, {**content, "tasks": ["intent"]}, found=seen_by_the_slower_one, overwrite=False)
+    begin(out, content, found=content, overwrite=True)
+    assert sorted(contents(out)) == ["_progress.json"]
+
+
 def test_the_files_may_lie_elsewhere_on_another_machine(
     model: MultiTaskModel, source: Path, begun: Path, tmp_path: Path
 ) -> None:
@@ -424,6 +440,13 @@ def test_kept_errors_are_null_answers_with_a_message_and_spoil_no_neighbour(
         else:
             assert row["error"] == f"'body': {text!r}: expected a text that is not empty"
             assert [row[name] for name in (*TASKS, "intent_score")] == [None] * 5
+
+
+def test_a_kept_column_called_error_counts_no_errors(model: MultiTaskModel, tmp_path: Path) -> None:
+    write(tmp_path / "in.parquet", {"body": ["refund", "card"], "error": ["E17", None]})
+    present = run(model, tmp_path / "in.parquet", tmp_path / "out", keep=["error"])
+    assert present == Present(num_shards=1, of_shards=1, num_rows=2, num_errors=0)
+    assert pq.read_table(tmp_path / "out").column("error").to_pylist() == ["E17", None]
 
 
 def test_a_file_that_shrank_while_it_was_read_is_an_error(model: MultiTaskModel, tmp_path: Path) -> None:

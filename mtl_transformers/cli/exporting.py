@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,7 +25,9 @@ def export(
     int8: Annotated[bool, typer.Option("--int8", help="A quarter of the size, and fastest on a CPU.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Half of the size; not faster on a CPU.")] = False,
     config: Annotated[Path | None, typer.Option(help="Compare and score on the data of this config.")] = None,
-    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="On which rows.")] = "validation",
+    split: Annotated[
+        Literal["train", "validation", "test"] | None, typer.Option(help="On which of its rows; else validation.")
+    ] = None,
     set_: Overrides = None,
     max_drop: Annotated[
         float | None, typer.Option(min=0, help="Refuse when a first metric falls by more; else 0.01.")
@@ -39,7 +41,9 @@ def export(
     The directory answers without torch (mtl_transformers.runtime). Its answers are compared with the model's: on a
     config's rows, on those of a file, or on rows made of the vocabulary.
     """
-    _check(int8=int8, fp16=fp16, config=config, max_drop=max_drop, set_=set_)
+    _check(int8=int8, fp16=fp16)
+    if config is None:
+        _check_scored({"--max-drop": max_drop, "--set": set_, "--split": split})
     loaded = None if config is None else read_config(config, set_)
     from mtl_transformers.lifecycle.exporting import export as export_model
 
@@ -49,7 +53,7 @@ def export(
         revision=revision,
         precision="int8" if int8 else "fp16" if fp16 else "fp32",
         config=loaded,
-        split=split,
+        split=split or "validation",
         max_drop=0.01 if max_drop is None else max_drop,
         rows=rows,
         overwrite=overwrite,
@@ -57,13 +61,18 @@ def export(
     _show(exported)
 
 
-def _check(*, int8: bool, fp16: bool, config: Path | None, max_drop: float | None, set_: list[str] | None) -> None:
+def _check(*, int8: bool, fp16: bool) -> None:
     if int8 and fp16:
         raise ConfigError("--int8 or --fp16? One graph has one precision; leave one of the two out")
-    if config is None and (max_drop is not None or set_):
-        raise ConfigError(f"{'--max-drop' if max_drop is not None else '--set'} needs --config, whose rows are scored")
     if missing := [name for name in _EXTRA if find_spec(name) is None]:
         raise ConfigError(f"export needs {missing[0]}: pip install 'mtl_transformers[onnx]'")
+
+
+def _check_scored(options: Mapping[str, object]) -> None:
+    """Refuse options that are of a config's rows, where there is none."""
+    for option, value in options.items():
+        if value is not None and value != []:
+            raise ConfigError(f"{option} needs --config, whose rows are scored")
 
 
 def _show(exported: Exported) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from mtl_transformers.config import Config
 from mtl_transformers.errors import ConfigError, DataError, nearest
+from mtl_transformers.inference.described import split_json
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.lifecycle.abstaining import Rule
 from mtl_transformers.lifecycle.contents import Content
@@ -135,7 +136,8 @@ def store(calibration: Calibration, target: Path) -> None:
     """Write the model directory again with the decisions and their scores, in one step.
 
     ``metrics.json`` gets the metrics of the model as it is served now: on the split that was fitted on, which flatters,
-    and beside them those of the rows that were not.
+    and beside them those of the rows that were not. Of a task that decides otherwise than before, scores on other
+    splits are not known any more.
 
     Args:
         calibration: what was fitted.
@@ -148,7 +150,8 @@ def store(calibration: Calibration, target: Path) -> None:
     tasks, metrics = copy.deepcopy(stored.tasks), copy.deepcopy(stored.metrics)
     for name, decided in calibration.tasks.items():
         tasks["tasks"][name] |= decisions_of(decided.after)
-        scores = metrics.setdefault(name, {})
+        scores = {} if decided.after != decided.before else metrics.get(name, {})
+        metrics[name] = scores
         scores[calibration.split] = _scores(decided.fitted.after)
         scores.pop(f"{calibration.split}_{CROSS_FITTED}", None)
         if decided.held_out is not None:
@@ -165,8 +168,8 @@ def decisions_of(task: Decidable) -> dict[str, Any]:
     return {"thresholds": list(task.thresholds)}
 
 
-def _scores(outcome: Outcome) -> dict[str, float]:
-    return {**outcome.metrics, "num_rows": outcome.num_rows}
+def _scores(outcome: Outcome) -> dict[str, Any]:
+    return split_json(outcome.metrics, baseline=outcome.baseline, num_rows=outcome.num_rows)
 
 
 def _check_settings(split: str, report_split: str | None, *, num_folds: int) -> None:

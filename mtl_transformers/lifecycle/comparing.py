@@ -34,12 +34,16 @@ class Compared:
     @property
     def drop(self) -> float:
         """How much worse it became, above 0; infinite where it became undefined."""
-        if math.isnan(self.after):
-            return 0.0 if math.isnan(self.before) else math.inf
-        if math.isnan(self.before):
-            return 0.0
-        fell = self.before - self.after if metric(self.metric).higher_is_better else self.after - self.before
-        return max(0.0, fell)
+        return drop_of(self.metric, self.before, self.after)
+
+
+def drop_of(name: str, before: float, after: float) -> float:
+    """Return how much worse a metric became, above 0; infinite where it became undefined."""
+    if math.isnan(before):
+        return 0.0
+    if math.isnan(after):
+        return math.inf
+    return max(0.0, before - after if metric(name).higher_is_better else after - before)
 
 
 def compare(before: Mapping[str, TaskScores], after: Mapping[str, TaskScores]) -> list[Compared]:

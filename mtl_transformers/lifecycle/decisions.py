@@ -21,6 +21,7 @@ from mtl_transformers.metrics.named import LabelScore
 from mtl_transformers.tasks.classification import Classification
 from mtl_transformers.tasks.multi_label import MultiLabel
 from mtl_transformers.tasks.task import EncodedLabel
+from mtl_transformers.text.encoding import Features
 
 FEW_ROWS = 100  # below which a user is told
 
@@ -48,6 +49,7 @@ class Outcome:
         num_rows: of them.
         figures: by name.
         metrics: the task's own.
+        baseline: the same of a prediction that ignores the text.
         labels: precision, recall, F1 and support of each label.
         curves: of a classification.
     """
@@ -55,6 +57,7 @@ class Outcome:
     num_rows: int
     figures: Mapping[str, float]
     metrics: Mapping[str, float]
+    baseline: Mapping[str, float]
     labels: Sequence[LabelScore]
     curves: Curves | None
 
@@ -148,6 +151,7 @@ def _outcome(task: Decidable, labels: Sequence[EncodedLabel], predictions: Seque
         num_rows=len(labels),
         figures=figures,
         metrics=task.score(labels, predictions, []),
+        baseline=task.score(labels, [task.majority(Features((), ()))] * len(labels), []),
         labels=task.score_per_label(labels, predictions, []),
         curves=curves,
     )

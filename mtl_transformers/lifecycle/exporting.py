@@ -136,7 +136,7 @@ def _check_settings(out: Path, *, config: Config | None, rows: Path | None, max_
         raise ConfigError("compare on the config's rows or on those of a file? Leave out --config or --rows")
     if rows is not None and (not rows.is_file() or rows.suffix.lower() not in FORMATS):
         raise DataError(f"--rows {rows}: expected a file whose name ends in {', '.join(FORMATS)}")
-    if max_drop < 0:
+    if not (max_drop >= 0 and math.isfinite(max_drop)):
         raise ConfigError(f"--max-drop {max_drop}: expected 0 or more")
     if (out / RUNTIME).is_file() and not overwrite:
         raise ConfigError(f"{out}: holds another export; replace it with --overwrite, or choose another place")
@@ -169,15 +169,24 @@ def _on_made_rows(model: MultiTaskModel, exported: OnnxModel, tasks: Iterable[st
 
 
 def _on_file(model: MultiTaskModel, exported: OnnxModel, path: Path) -> dict[str, ExportedTask]:
-    def chunks() -> Iterator[Mapping[str, TaskParity]]:
-        tasks = None
-        for rows in chunked(read_rows(path), CHUNK_ROWS):
-            tasks = exported.answering.choose(rows, tasks)
-            asked = exported.answering.ask(rows, tasks)
-            questions = [each for row in asked for each in row.questions]
-            yield compare(model.answering, exported.answering, questions).tasks
+    try:
+        found = joined(_on_chunks(model, exported, chunked(read_rows(path), CHUNK_ROWS)))
+    except DataError as error:
+        raise DataError(f"--rows {path}: {error}") from error
+    if not found:
+        raise DataError(f"--rows {path}: holds no rows to compare on. Name a file with some, or leave --rows out")
+    return {name: ExportedTask(path.name, parity) for name, parity in found.items()}
 
-    return {name: ExportedTask(path.name, parity) for name, parity in joined(chunks()).items()}
+
+def _on_chunks(
+    model: MultiTaskModel, exported: OnnxModel, chunks: Iterable[Sequence[Mapping[str, Any]]]
+) -> Iterator[Mapping[str, TaskParity]]:
+    tasks, num_rows = None, 0
+    for rows in chunks:
+        tasks = exported.answering.choose(rows, tasks)
+        asked = exported.answering.ask(rows, tasks, first_row=num_rows)
+        yield compare(model.answering, exported.answering, [each for row in asked for each in row.questions]).tasks
+        num_rows += len(rows)
 
 
 def _on_split(model: MultiTaskModel, exported: OnnxModel, config: Config, split: str) -> dict[str, ExportedTask]:

@@ -11,7 +11,7 @@ from mtl_transformers.data.encoded import EncodedSplit
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.parity import Comparison, TaskParity, compare, joined
-from mtl_transformers.metrics.named import metric
+from mtl_transformers.lifecycle.comparing import drop_of
 from mtl_transformers.runtime import OnnxModel
 from mtl_transformers.runtime.answering import Answer
 from mtl_transformers.runtime.questions import Question
@@ -30,12 +30,7 @@ class Change:
 
     def drop(self, name: str) -> float:
         """Return how much worse the graph is, above 0, by the metric of a name."""
-        if math.isnan(self.torch):
-            return 0.0
-        if math.isnan(self.onnx):
-            return math.inf
-        fell = self.torch - self.onnx if metric(name).higher_is_better else self.onnx - self.torch
-        return max(0.0, fell)
+        return drop_of(name, self.torch, self.onnx)
 
     def to_json(self) -> dict[str, float | None]:
         """Return both as JSON knows them."""

@@ -68,6 +68,8 @@ def test_the_commands_of_the_readme_run_and_print_what_is_shown(mtl: Mtl, traine
         (["--int8", "--fp16"], "--int8 or --fp16? One graph has one precision"),
         (["--max-drop", "0.1"], "--max-drop needs --config, whose rows are scored"),
         (["--set", "seed=1"], "--set needs --config, whose rows are scored"),
+        (["--split", "test"], "--split needs --config, whose rows are scored"),
+        (["--max-drop", "0"], "--max-drop needs --config, whose rows are scored"),
         (["--rows", "none.csv"], "--rows none.csv: expected a file whose name ends in .csv, .tsv, .jsonl, .parquet"),
         ([], "no model 'none'"),
     ],

@@ -12,12 +12,14 @@ from little import TICKET_TASKS, dataset, raw_config, tickets
 
 from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import ConfigError, DataError, FileError, ModelError
+from mtl_transformers.inference.described import split_json
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.lifecycle.abstaining import rule_of
 from mtl_transformers.lifecycle.calibrate import Calibration, calibrate, check_place, store
 from mtl_transformers.lifecycle.calibration_report import REPORT, check_report, write_report
 from mtl_transformers.lifecycle.thresholds import target_of
 from mtl_transformers.model import directory
+from mtl_transformers.model.rewriting import rewrite
 from mtl_transformers.training.loop import train
 from mtl_transformers.training.scoring import evaluate_directory
 
@@ -109,10 +111,23 @@ def test_what_is_stored_as_a_score_is_what_evaluate_finds(
     report = evaluate_directory(MultiTaskModel.from_pretrained(model), trained[1], split="validation")
     for task in ("intent", "topics"):
         scores = report.scores[task]
-        assert metrics[task]["validation"] == {**scores.metrics, "num_rows": scores.num_rows}
+        assert metrics[task]["validation"] == split_json(
+            scores.metrics, baseline=scores.baseline, num_rows=scores.num_rows
+        )
         assert metrics[task].keys() == {"validation", "validation_cross_fitted"}
         assert metrics[task]["validation_cross_fitted"]["num_rows"] == scores.num_rows
     assert metrics["mood"].keys() == {"validation"}
+
+
+def test_scores_on_other_splits_go_with_the_decisions_that_they_were_of(model: Path, found: Calibration):
+    stored = directory.load(model)
+    metrics = {name: {**of, "test": {"accuracy": 0.5, "num_rows": 2}} for name, of in stored.metrics.items()}
+    rewrite(model, model, tasks=stored.tasks, metrics=metrics)
+    put(found, model)
+    after = directory.load(model).metrics
+    assert [name for name in after if "test" in after[name]] == ["mood", "entities"]
+    put(replace(found, tasks={name: replace(of, before=of.after) for name, of in found.tasks.items()}), model)
+    assert directory.load(model).metrics == after
 
 
 def test_the_coverage_that_was_asked_for_is_that_of_the_rows_that_were_fitted_on(found: Calibration):

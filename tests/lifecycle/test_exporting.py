@@ -18,7 +18,7 @@ from mtl_transformers.config import Config, load_config
 from mtl_transformers.errors import ConfigError, DataError, FileError, ModelError
 from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.parity import TaskParity
-from mtl_transformers.lifecycle.exporting import MADE, ExportedTask, _check_distances, export
+from mtl_transformers.lifecycle.exporting import MADE, ExportedTask, _check_distances, _on_chunks, _on_file, export
 from mtl_transformers.lifecycle.graph_scores import Change
 from mtl_transformers.model import directory
 from mtl_transformers.runtime import OnnxModel
@@ -123,6 +123,20 @@ def test_rows_of_a_file_are_compared_and_tasks_they_do_not_reach_on_made_ones(pl
     assert parity(tmp_path / "out")["max_drop"] is None
 
 
+@pytest.mark.slow
+def test_rows_that_cannot_be_compared_are_named(place: Place, tmp_path: Path) -> None:
+    model = MultiTaskModel.from_pretrained(place.model, device="cpu", precision="fp32")
+    exported = OnnxModel.from_pretrained(place.out)
+    path = write_rows(tmp_path / "rows.jsonl", [{"body": "card"}, {"body": None}])
+    with pytest.raises(DataError, match=r"--rows .*rows\.jsonl: row 2, 'body'"):
+        _on_file(model, exported, path)
+    with pytest.raises(DataError, match="row 3, 'body'"):
+        list(_on_chunks(model, exported, [[{"body": "card"}, {"body": "order"}], [{"body": None}]]))
+    path.write_text("", encoding="utf-8")
+    with pytest.raises(DataError, match=r"--rows .*rows\.jsonl: holds no rows to compare on"):
+        _on_file(model, exported, path)
+
+
 def fragile(place: Place, where: Path) -> Path:
     """Write a model that loses what it knows in int8, and a config that it answers without a mistake in fp32.
 
@@ -207,6 +221,8 @@ def test_settings_that_exclude_each_other_are_refused(tmp_path: Path, tiny_bert:
         export("none", tmp_path / "out", rows=tmp_path / "rows.txt")
     with pytest.raises(ConfigError, match="--max-drop -1: expected 0 or more"):
         export("none", tmp_path / "out", max_drop=-1)
+    with pytest.raises(ConfigError, match="--max-drop nan: expected 0 or more"):
+        export("none", tmp_path / "out", max_drop=float("nan"))
 
 
 def test_a_drop_counts_in_the_metrics_direction_and_so_does_what_became_undefined() -> None:

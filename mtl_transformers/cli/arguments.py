@@ -12,10 +12,10 @@ from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy: each command imports what it needs, so that --help answers at once
     from mtl_transformers.config import Config
+    from mtl_transformers.runtime.onnx_model import OnnxModel
 
 ConfigPath = Annotated[Path, typer.Argument(help="The config, a YAML file.")]
 ModelName = Annotated[str, typer.Argument(help="A model directory, or a hub id.")]
-ModelPath = Annotated[Path, typer.Argument(help="A model directory.")]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")]
 Overrides = Annotated[
     list[str] | None,
@@ -28,6 +28,19 @@ def read_config(path: Path, overrides: list[str] | None) -> Config:
     from mtl_transformers.config import load_config, parse_override
 
     return load_config(path, dict(map(parse_override, overrides or [])))
+
+
+def load_graph(directory: str, *, num_threads: int | None = None) -> OnnxModel:
+    """Load a directory that ``mtl export`` wrote.
+
+    Raises:
+        ConfigError: onnxruntime is not installed.
+    """
+    try:
+        from mtl_transformers.runtime.onnx_model import OnnxModel
+    except ImportError as error:
+        raise ConfigError(f"--onnx needs more packages ({error}): pip install 'mtl_transformers[onnx]'") from error
+    return OnnxModel.from_pretrained(directory, num_threads=num_threads)
 
 
 def names(text: str | None) -> list[str] | None:

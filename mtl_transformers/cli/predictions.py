@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from tqdm import tqdm
 
-from mtl_transformers.cli.arguments import ModelName, Revision, names, renamed
+from mtl_transformers.cli.arguments import ModelName, Revision, load_graph, names, renamed
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
     from mtl_transformers.inference.multitask import MultiTaskModel
     from mtl_transformers.inference.sharding import Worker
     from mtl_transformers.inference.shards import Present
+    from mtl_transformers.runtime.onnx_model import OnnxModel
 
 
 def predict(
@@ -40,6 +42,7 @@ def predict(
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Also give the probabilities of the k best labels; in .jsonl.")
     ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="MODEL is a directory that mtl export wrote; no torch.")] = False,
     shard_rows: Annotated[int | None, typer.Option(min=1, help="The most rows of a shard; else 100,000.")] = None,
     worker: Annotated[str | None, typer.Option(help="Make a part of the shards only: 0/4 to 3/4.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin a directory of shards anew.")] = False,
@@ -54,15 +57,28 @@ def predict(
     anew = {"--shard-rows": shard_rows, "--worker": worker, "--overwrite": overwrite or None}
     _check_options({"--top-k": top_k} if not is_file else anew, target)
     wanted = _Wanted(names(tasks), renamed(columns), id_, names(keep) or [], errors)
-    from mtl_transformers.inference.multitask import MultiTaskModel
     from mtl_transformers.inference.sharding import parse_worker
 
     part = parse_worker(worker or "0/1")
-    served = MultiTaskModel.from_pretrained(model, revision=revision)
+    served = _of_onnx(model, revision=revision) if onnx else _of_torch(model, revision=revision)
     if is_file:
         _predict_file(served, Path(source), Path(target), wanted, top_k=top_k)
     else:
         _predict_shards(served, source, Path(target), wanted, shard_rows=shard_rows, worker=part, overwrite=overwrite)
+
+
+def _of_torch(model: str, *, revision: str | None) -> MultiTaskModel:
+    from mtl_transformers.inference.multitask import MultiTaskModel
+
+    return MultiTaskModel.from_pretrained(model, revision=revision)
+
+
+def _of_onnx(model: str, *, revision: str | None) -> OnnxModel:
+    if revision is not None:
+        raise ConfigError(f"--revision {revision}: is of a hub id, and an exported graph is a directory")
+    if find_spec("pyarrow") is None:  # which comes with datasets, where torch is
+        raise ConfigError("predict needs pyarrow: pip install pyarrow")
+    return load_graph(model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,9 @@ def _check_options(others: Mapping[str, object], target: str) -> None:
             raise ConfigError(f"{option} is for {form}, and {target} is none")
 
 
-def _predict_file(model: MultiTaskModel, source: Path, target: Path, wanted: _Wanted, *, top_k: int | None) -> None:
+def _predict_file(
+    model: MultiTaskModel | OnnxModel, source: Path, target: Path, wanted: _Wanted, *, top_k: int | None
+) -> None:
     from mtl_transformers.inference.bulk import predict_file
 
     with tqdm(unit=" rows", leave=False, disable=None) as bar:
@@ -104,7 +122,7 @@ def _predict_file(model: MultiTaskModel, source: Path, target: Path, wanted: _Wa
 
 
 def _predict_shards(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     source: str,
     target: Path,
     wanted: _Wanted,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mtl_transformers.cli.arguments import ModelName, Revision, names
+from mtl_transformers.cli.arguments import ModelName, Revision, load_graph, names
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
@@ -143,10 +143,9 @@ def _of_torch(
 
 
 def _of_onnx(directory: str, *, threads: int | None) -> tuple[Answering, Info]:
-    from mtl_transformers.runtime.onnx_model import OnnxModel
     from mtl_transformers.serving.settings import Info
 
-    served = OnnxModel.from_pretrained(directory, num_threads=threads)
+    served = load_graph(directory, num_threads=threads)
     info = Info(
         model=directory,
         encoder=served.directory.encoder,

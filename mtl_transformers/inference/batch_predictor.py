@@ -88,16 +88,16 @@ class BatchPredictor:
             DataError: a missing column, or a row without text: with its number in the batch.
         """
         model = self._model()
-        check_renamed(model.tasks, self.columns)
+        check_renamed(model.answering.tasks, self.columns)
         kept = {name: _kept(batch, name) for name in (batch if self.keep is None else self.keep)}
         columns = named_as_read(list(batch), self.columns)
         chosen = model.answering.choose([columns], self.tasks)
         check_names(chosen, carried=kept, errors=self.errors == "keep")
-        wanted = read_columns(model.tasks[name] for name in chosen)
+        wanted = read_columns(model.answering.tasks[name] for name in chosen)
         rows = _rows(batch, {ours: theirs for ours, theirs in columns.items() if ours in wanted})
         answers = model.predict(rows, tasks=chosen, errors=self.errors)
         like = cells_like(
-            {name: model.tasks[name].task for name in chosen},
+            {name: model.answering.tasks[name] for name in chosen},
             [answer for answer in answers if not is_error(answer)][:1],
             errors=self.errors == "keep",
         )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -20,12 +21,16 @@ from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.carried import carried_columns, check_renamed, named_as_read, row_as_read
 from mtl_transformers.inference.columns import plain_type
 from mtl_transformers.inference.files import FORMATS, FileRow, complete_file, read_rows, write_objects, write_table
-from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.parquet import read_schema
 from mtl_transformers.inference.table_rows import cells_like, cells_of, check_names, completed, is_error
 from mtl_transformers.runtime.answering import CHUNK_ROWS, chunked
 from mtl_transformers.runtime.questions import Errors
 from mtl_transformers.runtime.rows import columns_of
+
+if TYPE_CHECKING:  # either answers, and neither is needed for the other
+    from mtl_transformers.inference.multitask import MultiTaskModel
+    from mtl_transformers.runtime.onnx_model import OnnxModel
+
 
 OBJECTS = ".jsonl"  # the format that has answers as they are; the others are tables
 
@@ -54,7 +59,7 @@ class _Reading:
 
 
 def predict_file(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     source: Path,
     target: Path,
     *,
@@ -98,7 +103,7 @@ def predict_file(
     if top_k is not None and target.suffix.lower() != OBJECTS:
         raise ConfigError(f"top_k {top_k}: a table has the best label only; write {target.with_suffix(OBJECTS).name}")
     renamed = columns or {}
-    check_renamed(model.tasks, renamed)
+    check_renamed(model.answering.tasks, renamed)
     check_names(tasks or model.tasks, carried=keep, errors=errors == "keep")
     try:
         chunks = chunked(read_rows(source), CHUNK_ROWS)
@@ -130,7 +135,11 @@ def _columns(source: Path, rows: Sequence[FileRow]) -> list[str]:
 
 
 def _tasks(
-    model: MultiTaskModel, columns: Sequence[str], renamed: Mapping[str, str], *, named: Sequence[str] | None
+    model: MultiTaskModel | OnnxModel,
+    columns: Sequence[str],
+    renamed: Mapping[str, str],
+    *,
+    named: Sequence[str] | None,
 ) -> list[str]:
     """Return the tasks that are answered; all of them where a file without rows does not tell its columns."""
     if not columns:
@@ -139,7 +148,7 @@ def _tasks(
 
 
 def _answers(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     reading: _Reading,
     rows: Iterator[list[FileRow]],
     *,
@@ -167,7 +176,7 @@ def _answers(
 
 
 def _write(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     reading: _Reading,
     answers: Iterator[tuple[FileRow, FileRow]],
     path: Path,
@@ -179,7 +188,7 @@ def _write(
         return write_objects(({**carried, **answer} for carried, answer in answers), path)
     first = list(islice(answers, CHUNK_ROWS))
     like = cells_like(
-        {name: model.tasks[name].task for name in reading.tasks},
+        {name: model.answering.tasks[name] for name in reading.tasks},
         islice((answer for _, answer in first if not is_error(answer)), 1),
         errors=reading.errors == "keep",
     )

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mtl_transformers.errors import ConfigError, DataError, nearest
-from mtl_transformers.inference.served import ServedTask
 from mtl_transformers.inference.table_rows import ID
+from mtl_transformers.runtime.questions import Answerable
 from mtl_transformers.runtime.rows import listed
 
 
@@ -37,7 +37,7 @@ def carried_columns(columns: Collection[str], *, id_column: str | None, keep: Se
     return carried
 
 
-def check_renamed(tasks: Mapping[str, ServedTask], renamed: Mapping[str, str]) -> None:
+def check_renamed(tasks: Mapping[str, Answerable], renamed: Mapping[str, str]) -> None:
     """Refuse other names for columns that no task reads.
 
     Args:
@@ -53,9 +53,9 @@ def check_renamed(tasks: Mapping[str, ServedTask], renamed: Mapping[str, str]) -
             raise ConfigError(f"--columns {ours}=…: the model reads {listed(read)}{nearest(ours, read)}")
 
 
-def read_columns(tasks: Iterable[ServedTask]) -> set[str]:
+def read_columns(tasks: Iterable[Answerable]) -> set[str]:
     """Return the columns that any of some tasks reads."""
-    return {column for served in tasks for column in served.input.columns}
+    return {column for task in tasks for column in task.input.columns}
 
 
 def named_as_read(columns: Collection[str], renamed: Mapping[str, str]) -> dict[str, str]:

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
-from mtl_transformers.inference.multitask import MultiTaskModel
-from mtl_transformers.model.tokenizer import text_backend
+from mtl_transformers.inference.precision import Precision
+from mtl_transformers.model.tokenizer import Tokenizer, text_backend
 
 
-def fingerprint(model: MultiTaskModel) -> dict[str, str]:
+def fingerprint(
+    network: torch.nn.Module, tokenizer: Tokenizer, tasks: Mapping[str, Any], precision: Precision
+) -> dict[str, str]:
     """Return the SHA-256 of each part of a model that its answers depend on, and the precision."""
-    described = model.tasks_json()
     return {
-        "weights": _weights(model.network),
-        "tokenizer": hashlib.sha256(text_backend(model.tokenizer).to_str().encode()).hexdigest(),
-        "tasks": hashlib.sha256(json.dumps(described["tasks"], sort_keys=True).encode()).hexdigest(),
-        "precision": str(model.precision),
+        "weights": _weights(network),
+        "tokenizer": hashlib.sha256(text_backend(tokenizer).to_str().encode()).hexdigest(),
+        "tasks": hashlib.sha256(json.dumps(tasks, sort_keys=True).encode()).hexdigest(),
+        "precision": str(precision),
     }
 
 

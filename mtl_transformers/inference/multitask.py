@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mtl_transformers.batch import collate
 from mtl_transformers.errors import ModelError
+from mtl_transformers.inference.fingerprint import fingerprint
 from mtl_transformers.inference.precision import (
     Precision,
     autocast,
@@ -234,6 +235,10 @@ class MultiTaskModel:
         """Return each row's logits ``[M_r, C]`` by task; rows of similar length go through the encoder together."""
         found = self.answering.logits([Question(row, "", "text", tuple(tasks)) for row in features])
         return {name: [of_row[name] for of_row in found] for name in tasks}
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what identifies the answers: the SHA-256 of weights, tokenizer and tasks, and the precision."""
+        return fingerprint(self.network, self.tokenizer, self.tasks_json()["tasks"], self.precision)
 
     def warm_up(self) -> None:
         """Run the encoder and every head on a few made rows, so that the first answer takes no longer than others."""

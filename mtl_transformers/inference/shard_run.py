@@ -9,22 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mtl_transformers.errors import ConfigError, DataError
 from mtl_transformers.inference.carried import carried_columns, check_renamed, named_as_read, read_columns
 from mtl_transformers.inference.columns import fields_of, plain_type
-from mtl_transformers.inference.fingerprint import fingerprint
 from mtl_transformers.inference.input_files import InputFile, describe_files, find_files
-from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.progress import FORMAT_VERSION, RUN, begin, made, read_progress, run_of
 from mtl_transformers.inference.shard_rows import Reading, read_shards
 from mtl_transformers.inference.sharding import SHARD_ROWS, Shard, Worker, plan_shards
 from mtl_transformers.inference.table_rows import cells_like, check_names, is_error
 from mtl_transformers.runtime.questions import Errors
 from mtl_transformers.runtime.rows import listed
+
+if TYPE_CHECKING:  # either answers, and neither is needed for the other
+    from mtl_transformers.inference.multitask import MultiTaskModel
+    from mtl_transformers.runtime.onnx_model import OnnxModel
+
 
 ALONE = Worker(0, 1)
 _PROBED_ROWS = 16  # of which the first one that can be read shows the types of the answers
@@ -63,7 +66,7 @@ class ShardRun:
 
 
 def plan_run(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     source: str | Path,
     target: Path,
     *,
@@ -99,7 +102,7 @@ def plan_run(
     if overwrite and worker.count > 1:
         raise ConfigError(f"--overwrite would remove what other workers made; remove {target} first, then start them")
     renamed = columns or {}
-    check_renamed(model.tasks, renamed)
+    check_renamed(model.answering.tasks, renamed)
     check_names(tasks or model.tasks, carried=keep, errors=errors == "keep")
     paths = find_files(str(source))
     _check_apart(target, str(source), paths)
@@ -115,7 +118,7 @@ def plan_run(
     }
     content = {
         "format_version": FORMAT_VERSION,
-        "model": fingerprint(model),
+        "model": model.fingerprint(),
         "tasks": chosen,
         "options": options,
         "inputs": [file.to_json() for file in files],
@@ -137,7 +140,7 @@ def plan_run(
 
 
 def _decide(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     files: Sequence[InputFile],
     tasks: Sequence[str] | None,
     renamed: Mapping[str, str],
@@ -155,7 +158,7 @@ def _decide(
         carried = carried_columns(first.schema.names, id_column=id_column, keep=keep)
     except DataError as error:
         raise DataError(f"{first.path}: {error}") from error
-    wanted = read_columns(model.tasks[name] for name in chosen)
+    wanted = read_columns(model.answering.tasks[name] for name in chosen)
     read = {ours: theirs for ours, theirs in columns.items() if ours in wanted}
     _check_columns(files, first, [*read.values(), *carried.values()])
     types = {name: _common_type(files, column) for name, column in carried.items()}
@@ -197,7 +200,7 @@ def _check_apart(target: Path, source: str, paths: Iterable[Path]) -> None:
 
 
 def _schema(
-    model: MultiTaskModel,
+    model: MultiTaskModel | OnnxModel,
     files: Sequence[InputFile],
     shards: Sequence[Shard],
     tasks: Sequence[str],
@@ -212,5 +215,5 @@ def _schema(
         probed = model.predict_chunks([chunk.rows[:_PROBED_ROWS]], tasks=tasks, errors="keep")
         answers = [answer for answer in next(iter(probed)) if not is_error(answer)][:1]
         break
-    like = cells_like({name: model.tasks[name].task for name in tasks}, answers, errors=errors == "keep")
+    like = cells_like({name: model.answering.tasks[name] for name in tasks}, answers, errors=errors == "keep")
     return pa.schema([*reading.schema, *fields_of(like)], metadata={RUN: run})

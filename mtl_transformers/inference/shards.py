@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,12 +17,15 @@ import pyarrow.parquet as pq
 from mtl_transformers.errors import DataError
 from mtl_transformers.inference.columns import column_of
 from mtl_transformers.inference.files import complete_file
-from mtl_transformers.inference.multitask import MultiTaskModel
 from mtl_transformers.inference.progress import made, remove_leftovers
 from mtl_transformers.inference.shard_rows import Chunk, read_shards
 from mtl_transformers.inference.shard_run import ShardRun
 from mtl_transformers.inference.sharding import Shard
 from mtl_transformers.inference.table_rows import ERROR, cells_of, is_error
+
+if TYPE_CHECKING:  # either answers, and neither is needed for the other
+    from mtl_transformers.inference.multitask import MultiTaskModel
+    from mtl_transformers.runtime.onnx_model import OnnxModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,9 @@ class Present:
         return self.num_shards == self.of_shards
 
 
-def make_shards(model: MultiTaskModel, run: ShardRun, *, on_rows: Callable[[int], object] | None = None) -> Present:
+def make_shards(
+    model: MultiTaskModel | OnnxModel, run: ShardRun, *, on_rows: Callable[[int], object] | None = None
+) -> Present:
     """Make the shards that are missing.
 
     Args:
@@ -80,7 +85,7 @@ def present_of(run: ShardRun) -> Present:
     return Present(len(found), len(run.shards), num_rows, num_errors)
 
 
-def _answered(model: MultiTaskModel, run: ShardRun) -> Iterator[tuple[Chunk, list[Any]]]:
+def _answered(model: MultiTaskModel | OnnxModel, run: ShardRun) -> Iterator[tuple[Chunk, list[Any]]]:
     """Yield the missing rows and their answers."""
     waiting: deque[Chunk] = deque()
 

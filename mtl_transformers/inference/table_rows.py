@@ -13,9 +13,16 @@ from typing import Any
 
 from mtl_transformers.errors import ConfigError
 from mtl_transformers.runtime.answering import ERROR as ERROR
-from mtl_transformers.tasks.task import Task
-from mtl_transformers.text.decoders import Prediction
-from mtl_transformers.text.encoding import Features
+from mtl_transformers.runtime.questions import Answerable
+from mtl_transformers.text.decoders import Decoder, Prediction
+from mtl_transformers.text.kinds_of_decoder import (
+    AnswerDecoder,
+    ChoiceDecoder,
+    EmbeddingDecoder,
+    LabelDecoder,
+    RankingDecoder,
+    ValuesDecoder,
+)
 
 ID = "id"  # the key of a row's id in what is written
 
@@ -40,7 +47,7 @@ def is_error(answer: Mapping[str, Any]) -> bool:
     return isinstance(answer.get(ERROR), str)
 
 
-def cells_like(tasks: Mapping[str, Task], answers: Iterable[Mapping[str, Any]] = (), *, errors: bool) -> Cells:
+def cells_like(tasks: Mapping[str, Answerable], answers: Iterable[Mapping[str, Any]] = (), *, errors: bool) -> Cells:
     """Return a cell of the right type for each column of some tasks.
 
     Args:
@@ -51,7 +58,7 @@ def cells_like(tasks: Mapping[str, Task], answers: Iterable[Mapping[str, Any]] =
     """
     like: Cells = {}
     for name, task in tasks.items():
-        like |= cells_of({name: task.majority(Features((), ()))})
+        like |= cells_of({name: _example(task.decoder)})
     for answer in answers:
         if not is_error(answer):
             like |= {name: cell for name, cell in cells_of(answer).items() if cell is not None}
@@ -85,6 +92,24 @@ def check_names(tasks: Iterable[str], *, carried: Iterable[str], errors: bool) -
                 f"column {name!r} of the input has the name of a column of the answers; keep others (--keep), rename "
                 "it, or leave the task out (--tasks)"
             )
+
+
+def _example(decoder: Decoder) -> Prediction:
+    """Return a prediction whose cells have the types of all; a list stands for whatever is written as JSON."""
+    match decoder:
+        case LabelDecoder():
+            return {"label": decoder.labels[0], "score": 0.0}
+        case ValuesDecoder() if len(decoder.targets) == 1:
+            return {"value": 0.0}
+        case AnswerDecoder():
+            return {"answer": "", "score": 0.0}
+        case ChoiceDecoder():
+            return {"choice": 0, "score": 0.0}
+        case EmbeddingDecoder():
+            return {"embeddings": [], "score": 0.0}
+        case RankingDecoder():
+            return {"scores": [], "order": []}
+    return []
 
 
 def _cell(prediction: Prediction) -> Any:

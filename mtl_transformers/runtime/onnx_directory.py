@@ -27,7 +27,7 @@ from tokenizers import Tokenizer
 from mtl_transformers.errors import FileError, ModelError
 from mtl_transformers.runtime.questions import Answerable
 from mtl_transformers.runtime.text_encoders import TextEncoders
-from mtl_transformers.storage.manifest import faults, read_manifest
+from mtl_transformers.storage.manifest import Manifest, faults, read_manifest
 from mtl_transformers.text.inputs import Input
 from mtl_transformers.text.kinds_of_decoder import decoder_from_json
 
@@ -50,6 +50,7 @@ class OnnxDirectory:
         uses_token_types: whether the graph takes ``token_type_ids``.
         precision: fp32, fp16 or int8.
         encoder: name of the pretrained encoder that the model began with.
+        fingerprint: the SHA-256 of its parts, and the precision.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class OnnxDirectory:
     uses_token_types: bool
     precision: str
     encoder: str
+    fingerprint: Mapping[str, str]
 
 
 def load(path: str | Path) -> OnnxDirectory:
@@ -68,7 +70,7 @@ def load(path: str | Path) -> OnnxDirectory:
         ModelError: it is none, or it is not as it was written; with the file and what to do.
     """
     path = Path(path)
-    verify(path)
+    manifest = verify(path)
     try:
         facts = json.loads((path / RUNTIME).read_bytes())
         _check_version(path, facts["format_version"])
@@ -80,13 +82,14 @@ def load(path: str | Path) -> OnnxDirectory:
             uses_token_types=facts["uses_token_types"],
             precision=facts["precision"],
             encoder=facts["encoder"],
+            fingerprint=_fingerprint(manifest, precision=facts["precision"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path / RUNTIME} is malformed: {type(error).__name__} at {error}. {_AGAIN}") from error
 
 
-def verify(path: Path) -> None:
-    """Check that a directory holds the files that were written. Every file is read once.
+def verify(path: Path) -> Manifest:
+    """Check that a directory holds the files that were written, and return their facts. Every file is read once.
 
     Raises:
         ModelError: one is missing, changed or truncated.
@@ -105,6 +108,12 @@ def verify(path: Path) -> None:
     found = [*faults(path, manifest), *(f"{name} is not in the manifest" for name in unlisted)]
     if found:
         raise ModelError(f"{path} is not as it was written: {'; '.join(found)}. {_AGAIN}")
+    return manifest
+
+
+def _fingerprint(manifest: Manifest, *, precision: str) -> dict[str, str]:
+    named = {"weights": GRAPH, "tokenizer": TOKENIZER, "tasks": RUNTIME}
+    return {**{part: manifest.files[name].sha256 for part, name in named.items()}, "precision": precision}
 
 
 def _check_version(path: Path, version: object) -> None:

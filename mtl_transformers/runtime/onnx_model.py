@@ -106,6 +106,10 @@ class OnnxModel:
         """Answer a stream of rows: see `MultiTaskModel.predict_chunks`."""
         return self.answering.predict_chunks(chunks, tasks=tasks, top_k=top_k, errors=errors)
 
+    def fingerprint(self) -> dict[str, str]:
+        """Return what identifies the answers: see `MultiTaskModel.fingerprint`."""
+        return dict(self.directory.fingerprint)
+
     def warm_up(self) -> None:
         """Answer made rows, so that the first answer takes no longer than others."""
         self.answering.warm_up()

@@ -124,7 +124,7 @@ def _is_same(before: Content, old: str, after: Content, new: str) -> bool:
     if not tensor_differences(before.head(old), after.head(new)).is_empty:
         return False
     if before.head(old):
-        return _outputs(first) == _outputs(second) and first["kind"] == second["kind"]
+        return _outputs(first) == _outputs(second) and first.get("kind") == second.get("kind")
     return not value_differences(first, second, without=("name",))  # without weights of their own, by all that is said
 
 

@@ -74,6 +74,8 @@ def load(path: str | Path) -> OnnxDirectory:
     try:
         facts = json.loads((path / RUNTIME).read_bytes())
         _check_version(path, facts["format_version"])
+        if not facts["tasks"]:
+            raise ModelError(f"{path / RUNTIME} holds no task. {_AGAIN}")
         return OnnxDirectory(
             path=path,
             tasks={name: _answerable(entry) for name, entry in facts["tasks"].items()},
@@ -84,7 +86,7 @@ def load(path: str | Path) -> OnnxDirectory:
             encoder=facts["encoder"],
             fingerprint=_fingerprint(manifest, precision=facts["precision"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path / RUNTIME} is malformed: {type(error).__name__} at {error}. {_AGAIN}") from error
 
 
@@ -134,7 +136,14 @@ def _answerable(entry: Mapping[str, Any]) -> Answerable:
 
 
 def _encoders(path: Path, *, uses_token_types: bool) -> TextEncoders:
-    text = Tokenizer.from_file(str(path / TOKENIZER))
+    text = _tokenizer(path / TOKENIZER)
     has_words = (path / WORDS_TOKENIZER).is_file()
-    words = Tokenizer.from_file(str(path / WORDS_TOKENIZER)) if has_words else text
+    words = _tokenizer(path / WORDS_TOKENIZER) if has_words else text
     return TextEncoders(text=text, words=words, uses_token_types=uses_token_types)
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers has no class of its own for a file that it cannot read
+        raise ModelError(f"{path} cannot be read: {error}. {_AGAIN}") from error

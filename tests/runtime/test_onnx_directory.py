@@ -84,3 +84,19 @@ def test_an_unknown_decoder_and_a_malformed_entry_are_refused(copied: Path) -> N
         load(changed(copied, tasks={"intent": strange}))
     with pytest.raises(ModelError, match=r"runtime\.json is malformed: KeyError at 'decoder'"):
         load(changed(copied, tasks={"intent": {key: of for key, of in tasks["intent"].items() if key != "decoder"}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (RUNTIME, "[" * 100_000, r"runtime\.json is malformed: RecursionError"),
+        (RUNTIME, '{"format_version": 1, "tasks": {}}', r"runtime\.json holds no task"),
+        (TOKENIZER, '{"version": "1.0"}', r"tokenizer\.json cannot be read: Model missing"),
+        (TOKENIZER, "{", r"tokenizer\.json cannot be read: EOF"),
+    ],
+)
+def test_a_file_that_a_stranger_wrote_is_an_error_of_ours(copied: Path, name: str, content: str, told: str) -> None:
+    (copied / name).write_text(content, encoding="utf-8")
+    sealed_again(copied)
+    with pytest.raises(ModelError, match=told):
+        load(copied)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -132,7 +133,7 @@ def _of_torch(
     )
     hold_weights(served)
     info = Info(
-        model=model,
+        model=_shown(model),
         encoder=served.encoder_name,
         format="torch",
         precision=served.precision,
@@ -142,13 +143,18 @@ def _of_torch(
     return served.answering, info
 
 
+def _shown(model: str) -> str:
+    """Return what clients are told of where a model lies: a hub id, or the last two parts of a path."""
+    return "/".join(Path(model).parts[-2:])
+
+
 def _of_onnx(directory: str, *, threads: int | None) -> tuple[Answering, Info]:
     from mtl_transformers.runtime.onnx_model import OnnxModel
     from mtl_transformers.serving.settings import Info
 
     served = OnnxModel.from_pretrained(directory, num_threads=threads)
     info = Info(
-        model=directory,
+        model=_shown(directory),
         encoder=served.directory.encoder,
         format="onnx",
         precision=served.directory.precision,

@@ -200,15 +200,11 @@ def _carried_types(reading: _Reading) -> dict[str, pa.DataType]:
 
 def _check_files(source: Path, target: Path) -> None:
     if source.is_dir():
-        raise DataError(
-            f"{source}: is a directory; name a file, or answer its files into a directory, as answers/"
-        )
+        raise DataError(f"{source}: is a directory; name a file, or answer its files into a directory, as answers/")
     for path in (source, target):
         if path.suffix.lower() not in FORMATS:
             raise DataError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
     if not source.is_file():
-        raise DataError(
-            f"{source}: no such file; name one that is there, or answer many into a directory, as answers/"
-        )
+        raise DataError(f"{source}: no such file; name one that is there, or answer many into a directory, as answers/")
     if target.is_dir():
         raise DataError(f"{target}: is a directory; name a file, or end the name with / for a directory of shards")

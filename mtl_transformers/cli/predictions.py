@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
-from mtl_transformers.cli.arguments import ModelName, Revision, names, renamed
+from mtl_transformers.cli.arguments import ModelName, Revision, keep_few_kernels, names, renamed
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
     from mtl_transformers.inference.multitask import MultiTaskModel
     from mtl_transformers.inference.sharding import Worker
     from mtl_transformers.inference.shards import Present
-
-KERNELS = "64"  # that oneDNN keeps: of its 1,024 one for each shape of a batch, hardly any is used again
 
 
 def predict(
@@ -56,7 +53,7 @@ def predict(
     is_file = bool(Path(target).suffix) and not target.endswith("/")
     anew = {"--shard-rows": shard_rows, "--worker": worker, "--overwrite": overwrite or None}
     _check_options({"--top-k": top_k} if not is_file else anew, target)
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)
+    keep_few_kernels()
     wanted = _Wanted(names(tasks), renamed(columns), id_, names(keep) or [], errors)
     from mtl_transformers.inference.multitask import MultiTaskModel
     from mtl_transformers.inference.sharding import parse_worker

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mtl_transformers.cli.arguments import ModelName, Revision, names
+from mtl_transformers.cli.arguments import ModelName, Revision, keep_few_kernels, names
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
@@ -55,6 +55,7 @@ def serve(
     with exit code 0; the second one ends it at once.
     """
     key, max_bytes = _key(api_key_env), _bytes(max_body)
+    keep_few_kernels()
     if onnx:
         _refuse_with_onnx({"--device": device, "--precision": precision, "--revision": revision})
     try:

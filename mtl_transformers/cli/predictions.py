@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
-from mtl_transformers.cli.arguments import ModelName, Revision, load_graph, names, renamed
+from mtl_transformers.cli.arguments import ModelName, Revision, keep_few_kernels, load_graph, names, renamed
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
@@ -56,6 +56,7 @@ def predict(
     is_file = bool(Path(target).suffix) and not target.endswith("/")
     anew = {"--shard-rows": shard_rows, "--worker": worker, "--overwrite": overwrite or None}
     _check_options({"--top-k": top_k} if not is_file else anew, target)
+    keep_few_kernels()
     wanted = _Wanted(names(tasks), renamed(columns), id_, names(keep) or [], errors)
     from mtl_transformers.inference.sharding import parse_worker
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mtl_transformers.cli.arguments import ModelName, Revision, load_graph, names
+from mtl_transformers.cli.arguments import ModelName, Revision, keep_few_kernels, load_graph, names
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
@@ -54,6 +55,7 @@ def serve(
     with exit code 0; the second one ends it at once.
     """
     key, max_bytes = _key(api_key_env), _bytes(max_body)
+    keep_few_kernels()
     if onnx:
         _refuse_with_onnx({"--device": device, "--precision": precision, "--revision": revision})
     try:
@@ -132,7 +134,7 @@ def _of_torch(
     )
     hold_weights(served)
     info = Info(
-        model=model,
+        model=_shown(model),
         encoder=served.encoder_name,
         format="torch",
         precision=served.precision,
@@ -142,12 +144,17 @@ def _of_torch(
     return served.answering, info
 
 
+def _shown(model: str) -> str:
+    """Return what clients are told of where a model lies: a hub id, or the last two parts of a path."""
+    return "/".join(Path(model).parts[-2:])
+
+
 def _of_onnx(directory: str, *, threads: int | None) -> tuple[Answering, Info]:
     from mtl_transformers.serving.settings import Info
 
     served = load_graph(directory, num_threads=threads)
     info = Info(
-        model=directory,
+        model=_shown(directory),
         encoder=served.directory.encoder,
         format="onnx",
         precision=served.directory.precision,

@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "scripts")]
 FILE_ROWS = 100_000
 SHOWN = 8  # lines of the table
 HUNDRED_MILLION = 100_000_000
+KERNELS = "64"  # as `mtl predict` sets it
 
 
 def main() -> None:
@@ -52,7 +53,8 @@ def main() -> None:
         given = ["--rows", options.rows, "--model", model, "--way", options.way, "--shard-rows", options.shard_rows]
         given += ["--threads", options.threads] if options.threads else []
         print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
-        subprocess.run([sys.executable, __file__, "--inside", name, *map(str, given)], check=True)
+        around = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": KERNELS, **os.environ}
+        subprocess.run([sys.executable, __file__, "--inside", name, *map(str, given)], check=True, env=around)
 
 
 def _write_rows(place: Path, num_rows: int) -> None:

@@ -10,6 +10,8 @@ from mtl_transformers.errors import ModelError
 from mtl_transformers.model.directory import load
 from mtl_transformers.model.hub import files_to_push, push
 from mtl_transformers.storage.manifest import Manifest, facts_of
+from mtl_transformers.text.inputs import Input
+from mtl_transformers.text.kinds_of_decoder import LabelDecoder
 
 SENT = [
     "README.md",
@@ -252,15 +254,23 @@ def test_offline_is_an_error_that_says_so(directory: Path) -> None:
         push(directory, REPO, private=True, token="hf_test")
 
 
+INTENT = {
+    "kind": "classification",
+    "dataset": "tickets",
+    "input": Input(columns=("body",), form="text", max_length=64).to_json(),
+    "decoder": LabelDecoder(labels=("billing", "delivery")).to_json(),
+}
+
+
 @pytest.fixture
 def exported(directory: Path, tmp_path: Path) -> Path:
-    """Return what an export holds, without tasks; nobody runs its graph here."""
+    """Return what an export holds; nobody runs its graph here."""
     place = tmp_path / "onnx"
     place.mkdir()
     facts = {"format_version": 1, "precision": "fp32", "encoder": "bert", "pad_id": 0, "uses_token_types": True}
     contents = {
         "model.onnx": b"a graph",
-        "runtime.json": json.dumps({**facts, "max_length": 64, "tasks": {}}).encode(),
+        "runtime.json": json.dumps({**facts, "max_length": 64, "tasks": {"intent": INTENT}}).encode(),
         "tokenizer.json": (directory / "tokenizer.json").read_bytes(),
         "parity.json": b"{}",
     }

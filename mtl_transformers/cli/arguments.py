@@ -23,14 +23,6 @@ Overrides = Annotated[
 ]
 
 
-KERNELS = "64"  # that oneDNN keeps: of its 1,024 one for each shape of a batch, hardly any is used again
-
-
-def keep_few_kernels() -> None:
-    """Let memory stand still soon while batches differ in shape; before torch is imported."""
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)
-
-
 def read_config(path: Path, overrides: list[str] | None) -> Config:
     """Load a config with the overrides of ``--set``."""
     from mtl_transformers.config import load_config, parse_override

@@ -6,10 +6,7 @@ is printed without a traceback and ends with exit code 2. Of several processes t
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Annotated
@@ -21,9 +18,9 @@ from mtl_transformers.cli.calibrating import calibrate
 from mtl_transformers.cli.changing import add_task, diff, drop_task, rename_task, replace_task
 from mtl_transformers.cli.experiments import check, clean_labels, evaluate, init, train
 from mtl_transformers.cli.exporting import export
+from mtl_transformers.cli.libraries import quiet_libraries
 from mtl_transformers.cli.plain import import_, split
 from mtl_transformers.cli.predictions import predict
-from mtl_transformers.cli.progress import Messages
 from mtl_transformers.cli.serving import serve
 from mtl_transformers.cli.sharing import push
 from mtl_transformers.errors import MTLError
@@ -78,22 +75,10 @@ for name, command in COMMANDS.items():
 
 def main() -> None:
     """Run a command; print an `MTLError` and exit with 2."""
-    _quiet_libraries()
+    quiet_libraries()
     try:
         app(prog_name="mtl")
     except MTLError as error:
         if rank("LOCAL_RANK") == 0:  # of each machine: a file may be missing on one of them
             typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-
-
-def _quiet_libraries() -> None:
-    """Let our own messages through to stderr, and of the libraries errors only."""
-    for variable in ("TRANSFORMERS_VERBOSITY", "DATASETS_VERBOSITY", "HF_HUB_VERBOSITY"):
-        os.environ.setdefault(variable, "error")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # tokenizers warns about it after a fork
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-    logging.basicConfig(level=logging.ERROR, format="%(message)s", handlers=[Messages()])
-    logging.getLogger("mtl_transformers").setLevel(logging.INFO if rank("RANK") == 0 else logging.ERROR)

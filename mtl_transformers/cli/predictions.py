@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
-from mtl_transformers.cli.arguments import ModelName, Revision, keep_few_kernels, load_graph, names, renamed
+from mtl_transformers.cli.arguments import ModelName, Revision, load_graph, names, renamed
+from mtl_transformers.cli.libraries import keep_few_kernels
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here

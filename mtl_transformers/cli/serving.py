@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mtl_transformers.cli.arguments import ModelName, Revision, keep_few_kernels, load_graph, names
+from mtl_transformers.cli.arguments import ModelName, Revision, load_graph, names
+from mtl_transformers.cli.libraries import keep_few_kernels, quiet_libraries
 from mtl_transformers.errors import ConfigError
 
 if TYPE_CHECKING:  # heavy, and only named here
@@ -60,16 +63,20 @@ def serve(
         _refuse_with_onnx({"--device": device, "--precision": precision, "--revision": revision})
     try:
         from mtl_transformers.serving.app import create_app
+        from mtl_transformers.serving.encoder_process import EncoderProcess
         from mtl_transformers.serving.run import Server, bound
         from mtl_transformers.serving.settings import Limits, Settings
     except ImportError as error:
         raise ConfigError(f"serve needs more packages ({error}): pip install 'mtl_transformers[serve]'") from error
 
-    with bound(host, port) as listener:
-        if onnx:
+    with bound(host, port) as listener, ExitStack() as ending:
+        encoder = None
+        if onnx:  # which lets go of Python's lock for a whole pass, and needs no process for it
             answering, info = _of_onnx(model, threads=threads)
         else:
-            answering, info = _of_torch(model, threads=threads, device=device, precision=precision, revision=revision)
+            load = partial(_of_torch, model, threads=threads, device=device, precision=precision, revision=revision)
+            encoder = ending.enter_context(EncoderProcess(load))
+            answering, info = encoder.load()
         answering = answering.restricted(names(tasks))
         limits = Limits(
             max_queue_tokens=max_queue,
@@ -85,7 +92,10 @@ def serve(
         typer.echo(
             f"{server.url}: {', '.join(answering.tasks)} ({info.format}, {info.precision}, {info.device})", err=True
         )
-        server.wait()
+        server.wait(encoder)
+        if encoder is not None and encoder.exit_code is not None:
+            server.stop(drain_s=drain_seconds)
+            raise encoder.gone()
         typer.echo("answering what was taken; the same signal again ends at once", err=True)
         if not server.stop(drain_s=drain_seconds):
             typer.echo(f"not all was answered within {drain_seconds:g} s", err=True)
@@ -128,6 +138,7 @@ def _of_torch(
     from mtl_transformers.inference.precision import limit_threads, named_precision
     from mtl_transformers.serving.settings import Info
 
+    quiet_libraries()  # of the process that this is called in
     limit_threads(threads)
     served = MultiTaskModel.from_pretrained(
         model, revision=revision, device=device, precision=named_precision(precision, device)

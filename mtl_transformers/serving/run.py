@@ -15,11 +15,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from mtl_transformers.errors import ConfigError
+from mtl_transformers.serving.encoder_process import EncoderProcess
 from mtl_transformers.serving.service import Service
 
 BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE_S = 75  # of a connection without a request; longer than most load balancers'
 POLL_S = 0.02
+WATCH_S = 0.2  # between looks at what may have ended
 GOODBYE_S = 5  # for responses that are being sent
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOG = logging.getLogger(__name__)
@@ -104,8 +106,12 @@ class Server:
         gc.collect()
         gc.freeze()  # a model's million objects stay; looking through them again and again would stop every thread
 
-    def wait(self) -> None:
-        """Serve until SIGTERM or SIGINT comes; the second one ends the process at once."""
+    def wait(self, encoder: EncoderProcess | None = None) -> None:
+        """Serve until SIGTERM or SIGINT comes, or a process that is needed has ended; a second signal ends at once.
+
+        Args:
+            encoder: the process that is needed.
+        """
         came = threading.Event()
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -115,8 +121,9 @@ class Server:
 
         for number in SIGNALS:
             signal.signal(number, note)
-        while self._thread.is_alive() and not came.wait(1.0):
-            pass
+        while self._thread.is_alive() and not came.wait(WATCH_S):
+            if encoder is not None and encoder.exit_code is not None:
+                return
 
     def stop(self, *, drain_s: float) -> bool:
         """Take no more requests, answer those that were taken, and end.

@@ -57,6 +57,7 @@ def rows_of(texts: list[str], *, seed: int = 0) -> list[dict[str, object]]:
 def make(place: Path, data: Path) -> None:
     """Write the model and the texts."""
     texts = texts_of(data)
+    place.mkdir(parents=True, exist_ok=True)
     for split, some in {"train": texts[:NUM_ROWS], "validation": texts[NUM_ROWS : 2 * NUM_ROWS]}.items():
         lines = (json.dumps(row) + "\n" for row in rows_of([text for text in some if text.strip()]))
         (place / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")

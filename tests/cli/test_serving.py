@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,3 +126,35 @@ def test_the_second_signal_ends_a_process_at_once_and_the_key_comes_from_the_env
                 server.wait(1)
             server.send_signal(signal.SIGTERM)
             assert server.wait(2) == 128 + signal.SIGTERM
+
+
+def encoder_of(server: subprocess.Popen[str]) -> int:
+    """Return the number of the process that has the encoder: the one of our children that has loaded torch."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    (found,) = (int(child) for child in children if "libtorch" in Path(f"/proc/{child}/maps").read_text())
+    return found
+
+
+@pytest.mark.slow
+def test_a_process_whose_encoder_is_killed_says_so_and_ends(best: Path):
+    with process(best, "--precision", "fp32", "--threads", 1) as (server, _, _):
+        assert "libtorch" not in Path(f"/proc/{server.pid}/maps").read_text()
+        os.kill(encoder_of(server), signal.SIGKILL)
+        assert server.wait(20) == 2
+        assert server.stderr is not None
+        assert "error: the encoder's process ended with exit code -9" in server.stderr.read()
+
+
+@pytest.mark.slow
+def test_the_encoder_ends_with_a_process_that_is_killed_and_outlives_the_signals_of_its_group(best: Path):
+    with process(best, "--precision", "fp32", "--threads", 1) as (server, url, _):
+        encoder = encoder_of(server)
+        os.kill(encoder, signal.SIGTERM)
+        os.kill(encoder, signal.SIGINT)
+        assert httpx.post(f"{url}/predict", json={"texts": ["the refund"]}).status_code == 200
+        server.kill()
+        for _ in range(100):
+            if not Path(f"/proc/{encoder}/maps").exists() or not Path(f"/proc/{encoder}/maps").read_text():
+                return
+            time.sleep(0.1)
+        pytest.fail("the encoder still runs")

@@ -17,7 +17,6 @@ from typing import TypeVar
 from mtl_transformers.errors import DataError
 from mtl_transformers.runtime.answering import Answer, Answering
 from mtl_transformers.runtime.rows import made_row
-from mtl_transformers.serving.encoder_process import EncoderGone
 from mtl_transformers.serving.metrics import Metrics
 from mtl_transformers.serving.pace import Pace, seconds_of
 from mtl_transformers.serving.queueing import Failure, Found, Item, Queue
@@ -137,6 +136,5 @@ def _failure(error: Exception, item: Item) -> Failure:
     """Return why a question has no answer; what is no row's fault goes to the log."""
     if isinstance(error, DataError):
         return Failure(str(error), internal=False)
-    if not isinstance(error, EncoderGone):  # which is told once, when the server ends for it
-        _LOG.error("request %s, question %d failed", item.job.request_id, item.place, exc_info=error)
+    _LOG.error("request %s, question %d failed", item.job.request_id, item.place, exc_info=error)
     return Failure(f"internal error; the log tells of it under request {item.job.request_id}", internal=True)
